@@ -13,6 +13,8 @@ void log_init(const char *prog, bool debug)
 {
 	prog_name = prog;
 	debug_on = debug;
+	/* gmtime_r would open the zone file at the first line, in the sandbox. */
+	tzset();
 }
 
 const char *log_num(char out[static 24], intmax_t v)

@@ -1,0 +1,20 @@
+/* The commands of the applet `hsm`, by file; the table is in hsm.c. */
+#ifndef BOX_HSM_H
+#define BOX_HSM_H
+
+#include "box/hsm_run.h"
+
+/* hsm_system.c */
+cli_run hsm_do_identity_pin, hsm_do_identity_show, hsm_do_provision, hsm_do_unlock, hsm_do_lock,
+	hsm_do_state, hsm_do_config, hsm_do_accept_rollback;
+/* hsm_user.c */
+cli_run hsm_do_user_add, hsm_do_user_ls, hsm_do_user_show, hsm_do_user_rm, hsm_do_user_set;
+/* hsm_key.c */
+cli_run hsm_do_key_gen, hsm_do_key_import, hsm_do_key_ls, hsm_do_key_show, hsm_do_key_pub,
+	hsm_do_key_rm, hsm_do_key_set;
+/* hsm_sign.c */
+cli_run hsm_do_sign, hsm_do_verify, hsm_do_random;
+/* hsm_audit.c */
+cli_run hsm_do_audit_verify, hsm_do_audit_show;
+
+#endif

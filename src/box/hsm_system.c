@@ -1,0 +1,230 @@
+/* hsm identity, provision, unlock, lock, state, accept-rollback, config. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/enc.h"
+#include "base/file.h"
+#include "box/hsm.h"
+
+int hsm_do_identity_pin(struct cli *c, struct err *e)
+{
+	uint8_t id[32], old[32];
+	char path[4200], at[4201] = "@", text[NKEY_PUB_LEN + 1];
+
+	if (run_identity_parse(id, c->argv[0], e) || run_dir(c, true, e) ||
+	    run_path(c, path, sizeof(path), "identity", "", e))
+		return -1;
+	(void)snprintf(at + 1, sizeof(at) - 1, "%s", path);
+	if (!cli_has(c, "replace") && access(path, F_OK) == 0) {
+		if (run_identity_parse(old, at, e))
+			return -1;
+		if (memcmp(old, id, sizeof(id)) != 0)
+			return err_set(e, ERR_EXISTS,
+				       "another identity is pinned in %s; is this the HSM you "
+				       "mean? --replace takes it",
+				       path);
+	}
+	nkey_encode(text, NKEY_CURVE, id);
+	text[NKEY_PUB_LEN - 1] = '\n';
+	if (file_replace(path, text, NKEY_PUB_LEN, 0600, e))
+		return -1;
+	text[NKEY_PUB_LEN - 1] = '\0';
+	if (!run_json(c))
+		fprintf(stderr, "pinned in %s\n", path);
+	return run_done(c, "identity", text, e);
+}
+
+int hsm_do_identity_show(struct cli *c, struct err *e)
+{
+	uint8_t id[32];
+
+	if (run_identity(c, id, e))
+		return -1;
+	if (run_json(c))
+		return run_print(c, json_pack("{s:s}", "identity", run_of(c)->identity), e);
+	fprintf(run_out(c), "%s\n", run_of(c)->identity);
+	return 0;
+}
+
+int hsm_do_provision(struct cli *c, struct err *e)
+{
+	struct secret pass = {0};
+	struct hsm_client *h;
+	int rc = run_open(c, &h, e);
+
+	if (rc == 0)
+		rc = run_passphrase(c, &pass, "New unlock passphrase: ", "Once more: ", e);
+	if (rc == 0)
+		rc = hsm_provision(h, &pass, e);
+	secret_clear(&pass);
+	if (rc)
+		return -1;
+	if (!run_json(c))
+		fputs("provisioned: the HSM is operational\n", stderr);
+	return run_done(c, "state", hsm_state_text(STATE_OPERATIONAL), e);
+}
+
+int hsm_do_unlock(struct cli *c, struct err *e)
+{
+	struct secret pass = {0};
+	struct hsm_client *h;
+	int rc = run_open(c, &h, e);
+
+	if (rc == 0)
+		rc = run_passphrase(c, &pass, "Unlock passphrase: ", NULL, e);
+	if (rc == 0)
+		rc = hsm_unlock(h, &pass, e);
+	secret_clear(&pass);
+	if (rc)
+		return -1;
+	if (!run_json(c))
+		fputs("unlocked\n", stderr);
+	return run_done(c, "state", hsm_state_text(STATE_OPERATIONAL), e);
+}
+
+int hsm_do_lock(struct cli *c, struct err *e)
+{
+	struct hsm_client *h;
+
+	if (run_open(c, &h, e) || hsm_lock(h, e))
+		return -1;
+	if (!run_json(c))
+		fputs("locked\n", stderr);
+	return run_done(c, "state", hsm_state_text(STATE_LOCKED), e);
+}
+
+int hsm_do_accept_rollback(struct cli *c, struct err *e)
+{
+	struct secret pass = {0};
+	struct hsm_client *h;
+	uint64_t epoch = 0;
+	char text[24];
+	int rc = run_open(c, &h, e);
+
+	if (rc == 0)
+		rc = run_passphrase(c, &pass, "Unlock passphrase: ", NULL, e);
+	if (rc == 0)
+		rc = hsm_accept_rollback(h, &pass, &epoch, e);
+	secret_clear(&pass);
+	if (rc)
+		return -1;
+	(void)snprintf(text, sizeof(text), "%" PRIu64, epoch);
+	if (!run_json(c))
+		fprintf(stderr, "accepted: the store counts from epoch %s\n", text);
+	return run_done(c, "epoch", text, e);
+}
+
+int hsm_do_config(struct cli *c, struct err *e)
+{
+	struct hsm_client *h;
+	bool on;
+
+	if (strcmp(c->argv[0], "show") != 0) {
+		if (run_on_off("unattended-boot", c->argv[0], &on, e) || run_open(c, &h, e) ||
+		    hsm_config_set(h, on, e))
+			return -1;
+	} else if (run_open(c, &h, e) || hsm_config_get(h, &on, e)) {
+		return -1;
+	}
+	if (run_json(c))
+		return run_print(c, json_pack("{s:b}", "unattended_boot", on), e);
+	fprintf(run_out(c), "unattended-boot %s\n", on ? "on" : "off");
+	return 0;
+}
+
+static const struct {
+	enum warning bit;
+	const char *name, *text;
+} warnings[] = {
+	{WARN_MEMLOCK, "memlock",
+	 "memory-lock limit too small: keys may be written to swap (raise LimitMEMLOCK or ulimit "
+	 "-l)"},
+	{WARN_ENTROPY, "entropy", "the kernel's random generator was not ready at start"},
+	{WARN_NO_LANDLOCK, "no-landlock", "Landlock is waived: the sandbox is weaker"},
+	{WARN_NO_ANCHOR, "no-anchor",
+	 "no anchor is configured: a roll-back of the whole store shows only to clients"},
+	{WARN_SWAP, "swap", "swap is on and memory is not locked"},
+};
+
+static json_t *warnings_json(uint32_t bits)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
+		if (bits & warnings[i].bit)
+			json_array_append_new(a, json_string(warnings[i].name));
+	return a;
+}
+
+static json_t *state_json(const struct hsm_run *r, const struct state_info *s, bool back)
+{
+	const struct hello *h = &s->hello;
+
+	return json_pack(
+		"{s:s, s:s, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:{s:i, s:i, s:I}, s:b, s:I, "
+		"s:I, s:o, s:s?, s:b}",
+		"state", hsm_state_text(h->state), "identity", r->identity, "instance",
+		json_hex(h->instance, INSTANCE_LEN), "boot_id", json_hex(h->boot_id, BOOT_ID_LEN),
+		"epoch", (json_int_t)h->epoch, "version", json_bytes(s->version), "uptime",
+		(json_int_t)s->uptime, "sessions", (json_int_t)s->sessions, "users",
+		(json_int_t)s->users, "keys", (json_int_t)s->keys, "anchors", "configured",
+		s->anchors, "held", s->anchors_held, "epoch", (json_int_t)s->anchor_epoch,
+		"unattended_boot", s->unattended, "audit_seq", (json_int_t)s->audit_seq,
+		"max_message", (json_int_t)h->max_message, "warnings", warnings_json(h->warnings),
+		"problem", h->problem ? err_row(h->problem)->name : NULL, "rolled_back", back);
+}
+
+static void state_table(struct cli *c, const struct state_info *s, bool back)
+{
+	const struct hello *h = &s->hello;
+	char instance[ENC_HEX_LEN(INSTANCE_LEN)], epoch[32], up[48], users[16], keys[16];
+	char sessions[16], anchor[80] = "none", audit[24], version[256], max[32];
+	bool open = h->state == STATE_OPERATIONAL;
+	FILE *f = run_out(c);
+
+	enc_hex(instance, h->instance, INSTANCE_LEN);
+	(void)snprintf(epoch, sizeof(epoch), "%" PRIu64, h->epoch);
+	(void)snprintf(up, sizeof(up), "%" PRIu64 " s", s->uptime);
+	(void)snprintf(users, sizeof(users), "%u", s->users);
+	(void)snprintf(keys, sizeof(keys), "%u", s->keys);
+	(void)snprintf(sessions, sizeof(sessions), "%u", s->sessions);
+	(void)snprintf(audit, sizeof(audit), "%" PRIu64, s->audit_seq);
+	(void)snprintf(max, sizeof(max), "%u bytes", h->max_message);
+	if (s->anchors)
+		(void)snprintf(anchor, sizeof(anchor), "%u of %u hold, epoch %" PRIu64,
+			       s->anchors_held, s->anchors, s->anchor_epoch);
+	table_pairs(f, "State", hsm_state_text(h->state), "Identity", run_of(c)->identity,
+		    "Version", text_bytes(version, s->version), "Instance", instance, "Uptime", up,
+		    "Epoch", open ? epoch : NULL, "Anchors", anchor, "Users", open ? users : NULL,
+		    "Keys", open ? keys : NULL, "Sessions", sessions, "Audit entries",
+		    open ? audit : NULL, "Unattended boot", s->unattended ? "on" : "off",
+		    "Largest request", max, NULL);
+	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
+		if (h->warnings & warnings[i].bit)
+			fprintf(f, "warning: %s\n", warnings[i].text);
+	if (h->problem)
+		fprintf(f, "problem: %s (%s)\n", err_row(h->problem)->text,
+			err_row(h->problem)->name);
+	if (back)
+		fputs("problem: the epoch is older than one seen before: the store was rolled "
+		      "back\n",
+		      f);
+}
+
+int hsm_do_state(struct cli *c, struct err *e)
+{
+	CLEAN(buf) struct buf mem;
+	struct state_info s;
+	struct hsm_client *h;
+	bool back;
+
+	buf_init(&mem, 4096);
+	if (run_open(c, &h, e) || hsm_state(h, &mem, &s, &back, e))
+		return -1;
+	if (run_json(c))
+		return run_print(c, state_json(run_of(c), &s, back), e);
+	state_table(c, &s, back);
+	return 0;
+}

@@ -1,0 +1,82 @@
+/* A connection to NATS by nats.c: URLs, credentials, TLS, reconnecting, and NATS
+ * errors as ours. Messages go through conn_nats() and the functions of nats.h.
+ *
+ * Speed (figures in conn.c): publish the messages of a batch with
+ * natsConnection_Publish* and the last with natsConnection_Send*: a lone reply leaves
+ * at once, a load leaves in few writes. */
+#ifndef CONN_CONN_H
+#define CONN_CONN_H
+
+#include <nats/nats.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum conn_event { CONN_UP, CONN_DOWN, CONN_CLOSED, CONN_SLOW };
+
+/* Start with {0}, then conn_opts_env, then explicit settings. Strings are not copied
+ * until conn_open. */
+struct conn_opts {
+	const char *url;   /* one or more, comma-separated; NULL: nats://127.0.0.1:4222 */
+	const char *creds; /* creds file, or */
+	const char *nkey;  /* file with an NKey seed of a user; neither: no credentials */
+	const char *ca;	   /* PEM of trusted CAs; setting ca, cert or tls asks for TLS */
+	const char *cert;  /* PEM of the client's chain, with key */
+	const char *key;
+	const char *name;	  /* of the connection, for the server's lists */
+	const char *inbox_prefix; /* NULL: "_INBOX.<own NKEY>" with an NKey, else "_INBOX" */
+	bool tls;		  /* also asked for by a tls:// URL */
+	/* A service: conn_open returns at once, connecting is retried for ever, also
+	 * after the server refused the credentials. A client: one try within timeout_ms;
+	 * later losses are repaired for ever too, requests fail at once meanwhile. */
+	bool service;
+	int64_t timeout_ms; /* of connecting; 0: 2000 */
+	/* Called from a thread of nats.c for each change, after it was logged. May be
+	 * NULL. what: server URL without user and password, or the reason. */
+	void (*event)(void *arg, enum conn_event ev, const char *what);
+	void *event_arg;
+	bool quiet; /* log nothing (command-line tools report errors themselves) */
+};
+
+/* Fills what is NULL from NATS_URL, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT,
+ * NATS_KEY, NATS_INBOX_PREFIX. Empty variables count as unset. */
+void conn_opts_env(struct conn_opts *o);
+
+struct conn;
+
+/* Connects. crypto_init() must have run. Files are read here, before a sandbox;
+ * creds are read again for each connection when they still can be. Errors: CONFIG,
+ * IO, BAD_NKEY, WRONG_NKEY, BAD_INPUT, UNAVAILABLE, TIMEOUT, DENIED. */
+int conn_open(struct conn **out, const struct conn_opts *o, struct err *e);
+natsConnection *conn_nats(const struct conn *c);
+/* Own public NKey ("U…"), "" without an NKey. */
+const char *conn_user(const struct conn *c);
+/* Prefix of own inboxes, without a dot at the end. */
+const char *conn_inbox(const struct conn *c);
+/* Server without user and password; "" when not connected. */
+void conn_server(const struct conn *c, char *out, size_t cap);
+bool conn_is_up(const struct conn *c);
+
+/* Stops subscriptions, lets handlers finish what they hold, flushes, closes. Waits at
+ * most ms: TIMEOUT then. Synchronous subscriptions must have been destroyed: nats.c
+ * waits for somebody to read them. */
+int conn_drain(struct conn *c, int64_t ms, struct err *e);
+/* Closes and frees; NULL is fine. No callback runs after it returned. */
+void conn_close(struct conn *c);
+static inline void cleanup_conn(struct conn **c)
+{
+	conn_close(*c);
+}
+/* Ends the threads of nats.c; after the last conn_close, for leak checkers. */
+void conn_library_close(void);
+
+/* Our error for a status of nats.c: returns -1 with "what: clear text", or 0 for
+ * NATS_OK. Codes: NO_RESPONDERS, TIMEOUT, UNAVAILABLE, DENIED, TOO_LARGE, NOMEM, … */
+int conn_err(struct err *e, natsStatus s, const char *what);
+
+/* Whether a nonce is one: 1 to 64 characters of the base64url alphabet. Nothing else
+ * is ever signed for a server, which may be hostile. */
+bool conn_nonce_ok(const char *nonce);
+
+#endif

@@ -1,0 +1,334 @@
+#include "ui/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "ui/cli_path.h"
+
+#define MAX_OPTS 64 /* of one command, the program's included */
+
+struct cli_value {
+	const struct cli_opt *opt;
+	const char *value; /* NULL when the option takes none */
+};
+
+/* The options that hold at one point, in getopt's form and in ours. */
+struct optset {
+	const struct cli_opt *opt[MAX_OPTS];
+	struct option longs[MAX_OPTS + 1];
+	char shorts[2 * MAX_OPTS + 3];
+	unsigned n;
+};
+
+static void optset_add(struct optset *s, const struct cli_opt *list)
+{
+	size_t at = strlen(s->shorts);
+
+	for (; list && list->name && s->n < MAX_OPTS; list++) {
+		s->opt[s->n] = list;
+		s->longs[s->n] = (struct option){
+			.name = list->name,
+			.has_arg = list->arg ? required_argument : no_argument,
+			.val = 256 + (int)s->n,
+		};
+		s->n++;
+		if (!list->letter)
+			continue;
+		s->shorts[at++] = list->letter;
+		if (list->arg)
+			s->shorts[at++] = ':';
+		s->shorts[at] = '\0';
+	}
+}
+
+static const struct cli_opt *optset_find(const struct optset *s, int got)
+{
+	if (got >= 256)
+		return s->opt[got - 256];
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->opt[i]->letter == got)
+			return s->opt[i];
+	return NULL;
+}
+
+static const struct cli_value *nth_value(const struct cli *c, const char *name, size_t i)
+{
+	for (size_t k = 0; k < c->nvalues; k++)
+		if (strcmp(c->values[k].opt->name, name) == 0 && i-- == 0)
+			return &c->values[k];
+	return NULL;
+}
+
+bool cli_has(const struct cli *c, const char *name)
+{
+	return nth_value(c, name, 0) != NULL;
+}
+
+size_t cli_count(const struct cli *c, const char *name)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < c->nvalues; k++)
+		n += strcmp(c->values[k].opt->name, name) == 0;
+	return n;
+}
+
+const char *cli_nth(const struct cli *c, const char *name, size_t i)
+{
+	const struct cli_value *v = nth_value(c, name, i);
+
+	return v ? v->value : NULL;
+}
+
+const char *cli_str(const struct cli *c, const char *name)
+{
+	size_t n = cli_count(c, name);
+
+	return n ? cli_nth(c, name, n - 1) : NULL;
+}
+
+int cli_int(const struct cli *c, const char *name, int64_t min, int64_t max, int64_t *out,
+	    struct err *e)
+{
+	const char *text = cli_str(c, name);
+	char *end;
+
+	if (!text)
+		return 0;
+	errno = 0;
+	long long v = strtoll(text, &end, 10);
+
+	if (errno || end == text || *end || v < min || v > max)
+		return cli_usage(e, "option --%s needs a number from %lld to %lld, not '%.40s'",
+				 name, (long long)min, (long long)max, text);
+	*out = v;
+	return 0;
+}
+
+int cli_usage(struct err *e, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return err_set(e, ERR_USAGE, "%s", text);
+}
+
+/* The one line about what getopt stumbled over. */
+static int bad_option(struct err *e, const struct optset *s, int got, char **argv)
+{
+	const char *word = argv[optind - 1];
+	const struct cli_opt *o = got == ':' ? optset_find(s, optopt) : NULL;
+
+	if (o)
+		return cli_usage(e, "option --%s needs a value (%s)", o->name, o->arg);
+	if (optopt >= 256)
+		return cli_usage(e, "option --%s takes no value", s->opt[optopt - 256]->name);
+	if (optopt)
+		return cli_usage(e, "unknown option '-%c'", optopt);
+	return cli_usage(e, "unknown option '%.100s'", word);
+}
+
+/* getopt_long accepts unique beginnings of names; a script that relies on one would
+ * break when an option is added, so names must be whole. */
+static bool name_is_whole(const char *name, bool value_apart, char **argv)
+{
+	const char *word = argv[optind - (value_apart ? 2 : 1)];
+	size_t n = strlen(name);
+
+	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, name, n) == 0 &&
+	       (word[2 + n] == '\0' || word[2 + n] == '=');
+}
+
+/* Takes options out of argv until the end ('+' in front: the first operand). */
+static int parse_opts(struct cli *c, struct optset *s, int argc, char **argv, struct err *e)
+{
+	int got;
+
+	opterr = 0;
+	optind = 0;
+	while ((got = getopt_long(argc, argv, s->shorts, s->longs, NULL)) != -1) {
+		const struct cli_opt *o = got == '?' || got == ':' ? NULL : optset_find(s, got);
+
+		if (!o)
+			return bad_option(e, s, got, argv);
+		bool apart = o->arg && optarg == argv[optind - 1];
+
+		if (got >= 256 && !name_is_whole(o->name, apart, argv))
+			return cli_usage(e, "unknown option '%.60s' (did you mean --%s?)",
+					 argv[optind - (apart ? 2 : 1)], o->name);
+		c->values[c->nvalues++] = (struct cli_value){o, o->arg ? optarg : NULL};
+	}
+	return 0;
+}
+
+/* --help, --version, --help-json: true when one was given and answered. */
+static bool answered(const struct cli *c, const char *group)
+{
+	if (cli_has(c, "help-json"))
+		cli_help_json(c->prog, stdout);
+	else if (cli_has(c, "help") && !c->cmd && group)
+		cli_help_group(c->prog, group, stdout);
+	else if (cli_has(c, "help"))
+		cli_help(c->prog, c->cmd, stdout);
+	else if (cli_has(c, "version"))
+		printf("%s %s\n", c->prog->name, SIGNBOX_VERSION);
+	else
+		return false;
+	return true;
+}
+
+static int check_operands(const struct cli *c, struct err *e)
+{
+	int min, max;
+
+	cli_operands(c->cmd->args, &min, &max);
+	if (c->argc < min)
+		return cli_usage(e, "missing operand: %s%s%s %s", c->prog->name,
+				 c->cmd->path[0] ? " " : "", c->cmd->path, c->cmd->args);
+	if (max >= 0 && c->argc > max)
+		return cli_usage(e, "unexpected operand '%.100s'", c->argv[max]);
+	return 0;
+}
+
+/* No command fits the words: says which word is wrong, or what may follow. */
+static int no_command(const struct cli *c, int words, char **argv, struct err *e)
+{
+	char group[128];
+
+	cli_group(c->prog, words, argv, group, sizeof(group));
+	if (words == 0)
+		return cli_usage(e, "a command is missing");
+	if (strlen(group) && cli_group_words(group) == words)
+		return cli_usage(e, "a command is missing after '%s'", group);
+	int bad = cli_group_words(group);
+
+	return cli_usage(e, "unknown command '%s%s%.60s'", group, *group ? " " : "", argv[bad]);
+}
+
+/* Options of a group ("prog key --help"), where there is no command to run. */
+static int parse_group(struct cli *c, int words, char **rest, const char *group, struct err *e)
+{
+	struct optset set = {.shorts = ":"};
+	int skip = cli_group_words(group);
+
+	optset_add(&set, cli_builtin());
+	optset_add(&set, c->prog->opts);
+	if (skip < words && rest[skip][0] == '-') {
+		if (parse_opts(c, &set, words - skip + 1, rest + skip - 1, e))
+			return -1;
+		words = skip;
+	}
+	if ((skip == words) && (cli_has(c, "help") || cli_has(c, "version")))
+		return 0;
+	if (cli_has(c, "help-json"))
+		return 0;
+	return no_command(c, words, rest, e);
+}
+
+static int parse(struct cli *c, int argc, char **argv, char *group, size_t groupcap, struct err *e)
+{
+	struct optset before = {.shorts = "+:"}, after = {.shorts = ":"};
+	const struct cli_cmd *whole = cli_find(c->prog, 0, argv, &(int){0});
+
+	optset_add(&before, cli_builtin());
+	optset_add(&before, c->prog->opts);
+	if (whole)
+		optset_add(&before, whole->opts);
+	if (parse_opts(c, &before, argc, argv, e))
+		return -1;
+
+	int words = argc - optind, used = 0;
+	char **rest = argv + optind;
+
+	c->cmd = cli_find(c->prog, words, rest, &used);
+	/* "prog help key gen" is "prog key gen --help". */
+	if (words && !used && !whole && strcmp(rest[0], "help") == 0) {
+		c->values[c->nvalues++] = (struct cli_value){cli_builtin(), NULL};
+		c->cmd = cli_find(c->prog, --words, ++rest, &used);
+	}
+	cli_group(c->prog, words, rest, group, groupcap);
+	if (!c->cmd)
+		return parse_group(c, words, rest, group, e);
+	optset_add(&after, cli_builtin());
+	optset_add(&after, c->prog->opts);
+	optset_add(&after, c->cmd->opts);
+	/* getopt starts at index 1: the word before the rest plays the program. */
+	if (parse_opts(c, &after, words - used + 1, rest + used - 1, e))
+		return -1;
+	c->argc = words - used + 1 - optind;
+	c->argv = rest + used - 1 + optind;
+	return 0;
+}
+
+static int report(const char *prog, const struct err *e)
+{
+	(void)fflush(stdout);
+	if (e->code == ERR_USAGE)
+		fprintf(stderr, "%s: %s; see '%s --help'\n", prog, e->text, prog);
+	else
+		fprintf(stderr, "%s: %s\n", prog, e->text);
+	return err_exit(e);
+}
+
+int cli_main(const struct cli_prog *p, int argc, char **argv, void *ctx)
+{
+	struct err e = {.code = ERR_INTERNAL, .text = "failed without saying why"};
+	size_t most = 2;
+
+	/* A word gives at most one value a character ("-vvv"). */
+	for (int i = 1; i < argc; i++)
+		most += strlen(argv[i]);
+	CLEAN(free) struct cli_value *values = calloc(most, sizeof(*values));
+	struct cli c = {.prog = p, .ctx = ctx, .values = values};
+	char group[128] = "";
+	int r;
+
+	if (!values) {
+		err_set(&e, ERR_NOMEM, NULL);
+		return report(p->name, &e);
+	}
+	if (parse(&c, argc, argv, group, sizeof(group), &e))
+		return cli_finish(p->name, report(p->name, &e));
+	if (answered(&c, *group ? group : NULL))
+		return cli_finish(p->name, 0);
+	if (check_operands(&c, &e))
+		return cli_finish(p->name, report(p->name, &e));
+	r = c.cmd->run(&c, &e);
+	if (r < 0)
+		r = report(p->name, &e);
+	return cli_finish(p->name, r);
+}
+
+void cli_stdio(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+			/* Read-only: a write to it fails and is reported, as it should be. */
+			int got = open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY);
+
+			if (got != fd)
+				_exit(1);
+		}
+}
+
+int cli_finish(const char *prog, int status)
+{
+	int bad = ferror(stdout);
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !bad)
+		return status;
+	if (errno != EPIPE)
+		fprintf(stderr, "%s: cannot write standard output: %s\n", prog,
+			errno ? strerror(errno) : "earlier writes failed");
+	return status ? status : 1;
+}
