@@ -1,0 +1,15 @@
+/* The commands about images. They are in the ocibuild of the second stage only: what
+ * it is linked with decides the bytes of an image. */
+#ifndef OCIBUILD_IMAGES_H
+#define OCIBUILD_IMAGES_H
+
+#include "ui/cli.h"
+
+int images_ls(struct cli *c, struct err *e);
+int images_show(struct cli *c, struct err *e);
+int images_plan(struct cli *c, struct err *e);
+int images_build(struct cli *c, struct err *e);
+int images_inspect(struct cli *c, struct err *e);
+int images_tree(struct cli *c, struct err *e);
+
+#endif

@@ -1,0 +1,182 @@
+/* ocibuild: from images/ and one lock file to root file systems, and later images. */
+#include <jansson.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "ocibuild/current.h"
+#include "ocibuild/enter.h"
+#include "json/json.h"
+#ifdef OCIBUILD_ONLINE
+#include "ocibuild/online.h"
+#else
+#include "ocibuild/images.h"
+#endif
+#include "ocibuild/options.h"
+#include "ocibuild/rootfs.h"
+#include "ui/cli.h"
+
+static int cmd_rootfs(struct cli *c, struct err *e)
+{
+	CLEAN(current) struct current cur = {0};
+	CLEAN(json) json_t *out = json_array();
+	char dir[4096];
+
+	options_current(c, &cur);
+	if (current_load(&cur, e))
+		return -1;
+	snprintf(dir, sizeof(dir), "%s/rootfs", cur.build);
+	for (int i = 0; i < c->argc; i++) {
+		struct rootfs r = {.spec = spec_find(&cur.set, c->argv[i]),
+				   .lock = &cur.lock,
+				   .cache = &cur.cache,
+				   .dir = dir};
+
+		if (!r.spec)
+			return cli_usage(e, "no definition %s/%.60s.yaml", cur.images, c->argv[i]);
+		if (rootfs_build(&r, e))
+			return -1;
+		if (!cli_has(c, "json") && r.made)
+			printf("made %s/%s\n", dir, r.spec->name);
+		json_array_append_new(out, json_pack("{s:s, s:s++, s:b, s:b}", "name", r.spec->name,
+						     "tree", dir, "/", r.spec->name, "made", r.made,
+						     "committed_lock", !cur.is_relock));
+	}
+	return cli_has(c, "json") ? json_print(out, stdout, e) : 0;
+}
+
+static int cmd_enter(struct cli *c, struct err *e)
+{
+	struct current cur = {0};
+	struct enter en = {.bind = ".", .argv = c->argv + 1};
+	CLEAN(free) char **env = calloc(cli_count(c, "env") + 1, sizeof(*env));
+	char root[4096];
+
+	if (!env)
+		return err_set(e, ERR_NOMEM, NULL);
+	options_current(c, &cur);
+	for (size_t i = 0; i < cli_count(c, "env"); i++) {
+		const char *v = cli_nth(c, "env", i);
+
+		if (!strchr(v, '='))
+			return cli_usage(e, "--env takes NAME=VALUE");
+		env[i] = (char *)(uintptr_t)v;
+	}
+	if (strchr(c->argv[0], '/') || c->argv[0][0] == '.')
+		return cli_usage(e, "malformed name of a rootfs");
+	snprintf(root, sizeof(root), "%s/rootfs/%s", cur.build, c->argv[0]);
+	en.root = root;
+	en.env = env;
+	return enter_exec(&en, e);
+}
+
+static const struct cli_opt enter_opts[] = {
+	{"env", 'e', "NAME=VALUE", "Set a variable for the command; the host's are not passed on"},
+	{0},
+};
+#ifdef OCIBUILD_ONLINE
+static const struct cli_opt lock_opts[] = {
+	{"keyring", 0, "FILE",
+	 "Verify the archives with FILE, not with Debian's keyring; none: do not"},
+	{"check", 0, NULL, "Write nothing; fail unless the lock fits and can be fetched"},
+	{0},
+};
+static const struct cli_opt fetch_opts[] = {
+	{"keyring", 0, "FILE",
+	 "Verify the archives with FILE, not with Debian's keyring; none: do not"},
+	{"from", 0, "DIR", "Look first in DIR: another cache, or a folder of .deb files"},
+	{"offline", 0, NULL, "Never ask a mirror"},
+	{0},
+};
+#else
+static const struct cli_opt show_opts[] = {
+	{"expanded", 0, NULL, "With everything that its bases give it, and the versions"},
+	{0},
+};
+static const struct cli_opt tree_opts[] = {
+	{"depth", 'd', "N", "Levels of directories (3)"},
+	{0},
+};
+#endif
+
+#define EXAMPLES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const struct cli_cmd commands[] = {
+#ifdef OCIBUILD_ONLINE
+	{.path = "lock",
+	 .help = "Resolves every definition and writes the lock",
+	 .opts = lock_opts,
+	 .run = online_lock,
+	 .examples = EXAMPLES("ocibuild lock", "ocibuild lock --check")},
+	{.path = "fetch",
+	 .help = "Downloads what is locked into the cache",
+	 .opts = fetch_opts,
+	 .run = online_fetch,
+	 .examples = EXAMPLES("ocibuild fetch", "ocibuild fetch --offline --from /media/stick")},
+#else
+	{.path = "ls",
+	 .help = "Lists the images, and what is built of them",
+	 .run = images_ls,
+	 .examples = EXAMPLES("ocibuild ls", "ocibuild ls --json")},
+	{.path = "show",
+	 .help = "Shows the definition of an image",
+	 .args = "IMAGE",
+	 .opts = show_opts,
+	 .run = images_show,
+	 .examples = EXAMPLES("ocibuild show --expanded hsm")},
+	{.path = "plan",
+	 .help = "Tells what a build would do, and does nothing",
+	 .args = "[IMAGE...]",
+	 .run = images_plan,
+	 .examples = EXAMPLES("ocibuild plan", "ocibuild plan hsm box")},
+	{.path = "build",
+	 .help = "Builds images into the OCI layout below the build folder",
+	 .args = "[IMAGE...]",
+	 .run = images_build,
+	 .examples = EXAMPLES("ocibuild build", "ocibuild build --locked hsm")},
+	{.path = "inspect",
+	 .help = "Prints the manifest and the configuration of a built image",
+	 .args = "IMAGE",
+	 .run = images_inspect,
+	 .examples = EXAMPLES("ocibuild inspect static --json")},
+	{.path = "tree",
+	 .help = "Tells where the bytes of a built image go",
+	 .args = "IMAGE",
+	 .opts = tree_opts,
+	 .run = images_tree,
+	 .examples = EXAMPLES("ocibuild tree hsm", "ocibuild tree static --depth 5")},
+#endif
+	{.path = "rootfs",
+	 .help = "Makes root file systems to work in",
+	 .args = "NAME...",
+	 .run = cmd_rootfs,
+	 .examples = EXAMPLES("ocibuild rootfs dev test")},
+	{.path = "enter",
+	 .help = "Runs a command in a rootfs, with this folder as /src",
+	 .args = "NAME COMMAND...",
+	 .opts = enter_opts,
+	 .run = cmd_enter,
+	 .examples = EXAMPLES("ocibuild enter dev -- make -j2")},
+	{0},
+};
+
+static const struct cli_prog program = {
+	.name = "ocibuild",
+	.help = "Builds root file systems and images from locked Debian packages",
+	.opts = options_global,
+	.cmds = commands,
+	.about = "The cache is SIGNBOX_CACHE, else signbox in XDG_CACHE_HOME or ~/.cache.\n"
+		 "DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR name the archives; without them they\n"
+		 "come from this host's apt configuration.",
+};
+
+int main(int argc, char **argv)
+{
+	cli_stdio();
+	umask(022); /* what is built must not depend on the caller's */
+	/* libarchive translates names of files by the locale: have one everywhere */
+	setlocale(LC_CTYPE, "C.UTF-8");
+	return cli_finish("ocibuild", cli_main(&program, argc, argv, NULL));
+}
