@@ -1,0 +1,80 @@
+#!/bin/bash
+# make bench: figures beside their targets, measured in one run on this machine. It
+# never fails: a target that was missed is a line that says so. Rounds of echo and of
+# signing alternate, and medians count, since machines are shared.
+set -u
+. "$(dirname "$0")/../e2e/lib.sh"
+ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-3}
+CORES=$(nproc)
+OUT=$BUILD/bench
+mkdir -p "$OUT"
+
+note() { printf '%s\n' "$*" >&2; }
+value() { sed -n "s/^$1=//p" | head -1; }
+median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+calc() { awk "BEGIN { printf \"%.${2:-0}f\", ($1) }"; }
+
+note "bench: $CORES cores, $ROUNDS rounds of $SECONDS_EACH s; nats-server, service and load share them"
+new_user hsm && new_user admin && new_user alice
+start_nats -u "${NKEY[admin]}" -u "${NKEY[alice]}:plain" || bail nats-server
+make_secrets
+write_config
+start_hsm || bail hsmd
+as admin provision --passphrase-file "$W/passphrase" >/dev/null || bail provision
+as admin user add alice "${NKEY[alice]}" --role operator >/dev/null
+for k in ed25519 p256 rsa; do as admin key gen $k --type $k >/dev/null || bail "key gen"; done
+export HSM_NKEY=$W/alice.nk NATS_NKEY=$W/alice.nk
+load() { "$T/bench/load" "$@" 2>>"$OUT/log"; }
+
+note "raw signatures"
+"$T/bench/bench_alg" >"$OUT/alg" 2>>"$OUT/log"
+raw_us=$(sed -n 's/^alg=ed25519 op=sign .*us=\([0-9.]*\).*/\1/p' "$OUT/alg")
+
+: >"$OUT/echo" && : >"$OUT/sign"
+for i in $(seq "$ROUNDS"); do
+	note "round $i of $ROUNDS"
+	# the echo service logs in as the HSM: it may publish to inboxes
+	load echo -c 2 -w 256 -s "$SECONDS_EACH" -n "$W/hsm.nk" | value rate >>"$OUT/echo"
+	load sign ed25519 -c 2 -w 256 -s "$SECONDS_EACH" | value rate >>"$OUT/sign"
+done
+note "other keys, and a lone client"
+ec=$(load sign p256 -c 2 -w 128 -s "$SECONDS_EACH" | value rate)
+rsa=$(load sign rsa -c 2 -w 32 -s "$SECONDS_EACH" | value rate)
+lone=$(load sign ed25519 -c 1 -w 1 -s "$SECONDS_EACH" | tee "$OUT/lone" | value rate)
+lone_p50=$(value p50_us <"$OUT/lone")
+lone_p99=$(value p99_us <"$OUT/lone")
+
+echo_rate=$(median <"$OUT/echo")
+sign_rate=$(median <"$OUT/sign")
+bound=$(calc "$CORES / ($CORES / $echo_rate + $raw_us / 1000000)")
+ratio=$(calc "$sign_rate / $bound" 2)
+
+bar() { # bar VALUE OF: a bar of at most 40 characters
+	local n
+	n=$(calc "40 * $1 / $2")
+	printf '%*s' "$n" '' | tr ' ' '#'
+}
+row() { # row NAME TARGET FIGURE held|missed|-
+	printf '%-44s %12s %12s  %s\n' "$@"
+}
+verdict() { [ "$(calc "$1 >= $2")" = 1 ] && echo held || echo missed; }
+
+echo
+row FIGURE TARGET MEASURED ''
+row "Ed25519 signatures/s, sessions, end to end" 30000 "$sign_rate" "$(verdict "$sign_rate" 30000)"
+row "  of the bound cores / (echo + signature)" 0.80 "$ratio" "$(verdict "$ratio" 0.80) (aim of the design)"
+row "  the bound itself, signatures/s" - "$bound" ''
+row "echo requests/s through the same server" - "$echo_rate" ''
+row "raw Ed25519 signature, microseconds" - "$raw_us" ''
+row "P-256 signatures/s, sessions" - "$ec" ''
+row "RSA-2048 signatures/s, sessions" - "$rsa" ''
+row "lone client, signatures/s" - "$lone" ''
+row "lone client, microseconds, p50 / p99" - "$lone_p50 / $lone_p99" ''
+echo
+printf '  %-10s %10s  %s\n' echo "$echo_rate" "$(bar "$echo_rate" "$echo_rate")" \
+	bound "$bound" "$(bar "$bound" "$echo_rate")" \
+	signatures "$sign_rate" "$(bar "$sign_rate" "$echo_rate")"
+printf '{"cores":%s,"sign_rate":%s,"echo_rate":%s,"raw_us":%s,"bound":%s,"ratio":%s,"p256":%s,"rsa2048":%s,"lone":%s}\n' \
+	"$CORES" "$sign_rate" "$echo_rate" "$raw_us" "$bound" "$ratio" "$ec" "$rsa" "$lone" >"$OUT/results.json"
+note "figures as JSON: build/bench/results.json"
+exit 0

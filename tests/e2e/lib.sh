@@ -1,0 +1,179 @@
+# What the end-to-end tests share: a directory of their own, a nats-server on a free
+# port of loopback, the service, users with NKeys. Sourced by bash scripts; needs BIN.
+# Everything that is started here is stopped at the end, by its process id.
+# shellcheck shell=bash
+set -u
+W=$(mktemp -d)
+PATH=$BIN:$PATH
+export XDG_CONFIG_HOME=$W/config
+NATS_PID='' HSM_PID=''
+declare -A NKEY=()
+
+cleanup() {
+	local p
+	for p in $HSM_PID $NATS_PID; do
+		kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
+	done
+	if [ -n "${KEEP:-}" ]; then echo "# kept: $W" >&2; else rm -rf "$W"; fi
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+hsm() { "$BIN/signbox" hsm "$@"; }
+nk() { "$BIN/signbox" nk "$@"; }
+
+free_port() {
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# new_user NAME: a seed in $W/NAME.nk, its public key in NKEY[NAME]
+new_user() {
+	nk -gen user >"$W/$1.nk" && chmod 600 "$W/$1.nk"
+	NKEY[$1]=$(nk -inkey "$W/$1.nk" -pubout)
+}
+
+# wait_for SECONDS COMMAND…: until it succeeds
+wait_for() {
+	local until=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$until" ] || return 1
+		sleep 0.05
+	done
+}
+
+port_open() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# start_nats [nats-config options]: users are -u NKEY… options; the service is `hsm`
+start_nats() {
+	[ -n "${NKEY[hsm]:-}" ] || new_user hsm
+	NATS_PORT=${NATS_PORT:-$(free_port)}
+	export NATS_URL=nats://127.0.0.1:$NATS_PORT
+	signbox nats-config --hsm "${NKEY[hsm]}" -l "127.0.0.1:$NATS_PORT" "$@" -o "$W/nats.conf" ||
+		return 1
+	run_nats
+}
+
+run_nats() {
+	nats-server -c "$W/nats.conf" >>"$W/nats.log" 2>&1 &
+	NATS_PID=$!
+	wait_for 10 port_open "$NATS_PORT"
+}
+
+stop_nats() {
+	kill "$NATS_PID" && wait "$NATS_PID" 2>/dev/null
+	NATS_PID=
+}
+
+# make_secrets: device key, passphrase
+make_secrets() {
+	mkdir -p "$W/data" "$W/anchor"
+	(umask 077 && head -c 32 /dev/urandom | base64 -w0 >"$W/device_key" &&
+		head -c 18 /dev/urandom | base64 -w0 >"$W/passphrase")
+}
+
+# write_config [lines]: the service's configuration; bootstrap administrator is `admin`
+write_config() {
+	cat >"$W/hsm.yaml" <<-EOF
+		data: $W/data
+		device_key_file: $W/device_key
+		unlock_passphrase_file: ${PASSPHRASE_FILE-$W/passphrase}
+		anchor_file: ${ANCHOR_FILE-$W/anchor/anchor}
+		bootstrap_admins:
+		  - {name: admin, nkey: ${NKEY[admin]}}
+		nats:
+		  url: $NATS_URL
+		  nkey: $W/hsm.nk
+		$(printf '%s\n' "$@")
+	EOF
+}
+
+health() { hsmd -c "$W/hsm.yaml" health "$@"; }
+
+# start_hsm [seconds until it must be healthy]
+# shellcheck disable=SC2120
+start_hsm() {
+	hsmd -c "$W/hsm.yaml" run >>"$W/hsm.log" 2>&1 &
+	HSM_PID=$!
+	wait_for "${1:-15}" health || {
+		tail -20 "$W/hsm.log" | sed 's/^/# /' >&2
+		return 1
+	}
+	export HSM_IDENTITY
+	HSM_IDENTITY=$(cat "$W/data/identity")
+}
+
+stop_hsm() {
+	kill "$HSM_PID" && wait "$HSM_PID" 2>/dev/null
+	local rc=$?
+	HSM_PID=
+	return $rc
+}
+
+# as USER COMMAND…: hsm's commands with that user's NKey
+as() {
+	local user=$1
+	shift
+	HSM_NKEY=$W/$user.nk NATS_NKEY=$W/$user.nk hsm "$@"
+}
+
+# up: everything, provisioned, with an administrator `admin` and an operator `alice`
+up() {
+	new_user hsm && new_user admin && new_user alice || return 1
+	start_nats -u "${NKEY[admin]}" -u "${NKEY[alice]}:plain" || return 1
+	make_secrets
+	write_config "$@"
+	start_hsm || return 1
+	as admin provision --passphrase-file "$W/passphrase" || return 1
+	as admin user add alice "${NKEY[alice]}" --role operator
+}
+
+# child NAME: process id of one of hsmd's children
+child() { pgrep -P "$HSM_PID" -f "/$1" | head -1; }
+
+# ---- TAP ----
+
+TAP_N=0
+ok() { # ok NAME COMMAND…
+	local name=$1 out
+	shift
+	TAP_N=$((TAP_N + 1))
+	if out=$("$@" 2>&1); then
+		echo "ok $TAP_N - $name"
+	else
+		echo "not ok $TAP_N - $name"
+		printf '%s\n' "$out" "command: $*" | sed 's/^/# /'
+	fi
+}
+
+is() { # is NAME GOT WANTED
+	TAP_N=$((TAP_N + 1))
+	if [ "$2" = "$3" ]; then
+		echo "ok $TAP_N - $1"
+	else
+		printf 'not ok %d - %s\n#      got: %s\n# expected: %s\n' "$TAP_N" "$1" "$2" "$3"
+	fi
+}
+
+# fails STATUS TEXT NAME COMMAND…: exits with STATUS and says TEXT (a grep -E pattern)
+fails() {
+	local want=$1 text=$2 name=$3 out rc
+	shift 3
+	out=$("$@" 2>&1)
+	rc=$?
+	TAP_N=$((TAP_N + 1))
+	if [ "$rc" = "$want" ] && printf '%s' "$out" | grep -Eqi -- "$text"; then
+		echo "ok $TAP_N - $name"
+	else
+		echo "not ok $TAP_N - $name"
+		printf '%s\n' "exit $rc, expected $want; text should match: $text" "$out" | sed 's/^/# /'
+	fi
+}
+
+bail() {
+	echo "Bail out! $*"
+	tail -20 "$W"/*.log 2>/dev/null | sed 's/^/# /'
+	exit 1
+}
+
+done_testing() { echo "1..$TAP_N"; }

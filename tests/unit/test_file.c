@@ -1,0 +1,159 @@
+/* Files and secrets: limits, replacement in one step, permissions; and log lines that
+ * a hostile value cannot forge. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "crypto/crypto.h"
+
+static char dir[] = "/tmp/test_file-XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+	static char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static unsigned entries(void)
+{
+	CLEAN(dir) DIR *d = opendir(dir);
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	return n - 2;
+}
+
+static void replace(void **state)
+{
+	CLEAN(buf) struct buf b;
+	struct err e = {0};
+	struct stat st;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_int_equal(file_replace(in_dir("f"), "one", 3, 0640, &e), 0);
+	assert_int_equal(file_replace(in_dir("f"), "two!", 4, 0600, &e), 0);
+	assert_int_equal(file_read(in_dir("f"), &b, &e), 0);
+	assert_int_equal(b.len, 4);
+	assert_memory_equal(b.p, "two!", 4);
+	assert_int_equal(stat(in_dir("f"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(entries(), 1); /* no temporary file left */
+	assert_int_equal(file_replace(in_dir("no/f"), "x", 1, 0600, &e), -1);
+	assert_int_equal(e.code, ERR_IO);
+	assert_int_equal(mkdir(in_dir("d"), 0700), 0);
+	assert_int_equal(file_replace(in_dir("d"), "x", 1, 0600, &e), -1);
+	assert_int_equal(rmdir(in_dir("d")), 0);
+	assert_int_equal(entries(), 1); /* nor after a failure */
+	buf_free(&b);
+	buf_init(&b, 3);
+	assert_int_equal(file_read(in_dir("f"), &b, &e), -1);
+	assert_int_equal(e.code, ERR_TOO_LARGE);
+	unlink(in_dir("f"));
+	assert_int_equal(file_read(in_dir("f"), &b, &e), -1);
+	assert_int_equal(e.code, ERR_IO);
+}
+
+static void dirs(void **state)
+{
+	struct err e = {0};
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(file_mkdirs(in_dir("a/b/c"), 0700, &e), 0);
+	assert_int_equal(file_mkdirs(in_dir("a/b/c"), 0700, &e), 0);
+	assert_int_equal(stat(in_dir("a/b/c"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(rmdir(in_dir("a/b/c")) | rmdir(in_dir("a/b")) | rmdir(in_dir("a")), 0);
+}
+
+static void secrets(void **state)
+{
+	struct secret s = {0};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(file_replace(in_dir("s"), "pass\r\n", 6, 0600, &e), 0);
+	assert_int_equal(secret_read_file(&s, in_dir("s"), 10, &e), 0);
+	assert_int_equal(s.len, 4);
+	assert_memory_equal(s.p, "pass", 4);
+	assert_int_equal(secret_read_file(&s, in_dir("s"), 5, &e), -1);
+	assert_int_equal(e.code, ERR_TOO_LARGE);
+	assert_int_equal(chmod(in_dir("s"), 0640), 0);
+	assert_int_equal(secret_read_file(&s, in_dir("s"), 10, &e), -1);
+	assert_int_equal(e.code, ERR_BAD_INPUT);
+	secret_clear(&s);
+	assert_null(s.p);
+	assert_true(secret_equal("ab", "ab", 2));
+	assert_false(secret_equal("ab", "ac", 2));
+	unlink(in_dir("s"));
+}
+
+static void log_lines(void **state)
+{
+	FILE *f = tmpfile();
+	char text[1024];
+	int se = dup(2);
+
+	(void)state;
+	assert_non_null(f);
+	dup2(fileno(f), 2);
+	log_init("t", false);
+	log_debug("hidden");
+	log_warn("odd name", "name", "x\nlevel=error msg=\"forged\"\033[2J", "n", LOG_NUM(-5));
+	dup2(se, 2);
+	close(se);
+	ssize_t n = pread(fileno(f), text, sizeof(text) - 1, 0);
+
+	assert_true(n > 0);
+	text[n] = '\0';
+	fclose(f);
+	assert_ptr_equal(strchr(text, '\n'), text + n - 1); /* one line */
+	assert_null(strchr(text, '\033'));
+	assert_null(strstr(text, "hidden"));
+	assert_non_null(strstr(text, "prog=t"));
+	assert_non_null(strstr(text, "n=-5"));
+	assert_null(strstr(text, " msg=\"forged\"")); /* its quotes are escaped */
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return crypto_init() || !mkdtemp(dir) ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(replace),
+		cmocka_unit_test(dirs),
+		cmocka_unit_test(secrets),
+		cmocka_unit_test(log_lines),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
