@@ -82,6 +82,9 @@ void jobs_internal(struct keyd *k, void (*run)(struct keyd *, struct job *));
 void jobs_internal_slow(struct keyd *k, void (*run)(struct keyd *, struct job *));
 void job_free(struct job *j);
 
+/* For operations without a body. Errors: BAD_REQUEST. */
+int call_no_body(const struct call *c, struct err *e);
+
 /* op_key.c: the key that a call names, if this surface may use it. Errors: BAD_NAME,
  * NOT_FOUND, NO_SUCH_VERSION, SESSION_ONLY. */
 int key_of_call(const struct call *c, struct object **o, struct err *e);

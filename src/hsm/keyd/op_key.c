@@ -9,11 +9,6 @@
 #include "hsm/keyd/commit.h"
 #include "hsm/keyd/store.h"
 
-static int empty_body(const struct call *c, struct err *e)
-{
-	return c->q.body.len ? err_set(e, ERR_BAD_REQUEST, "%s has no body", c->op->name) : 0;
-}
-
 int key_of_call(const struct call *c, struct object **o, struct err *e)
 {
 	if (c->q.key.len == 0)
@@ -54,7 +49,7 @@ int lane_key_get(struct call *c, struct buf *out, struct err *e)
 	struct object *o;
 	struct key_info k;
 
-	if (empty_body(c, e) || key_of_call(c, &o, e))
+	if (call_no_body(c, e) || key_of_call(c, &o, e))
 		return -1;
 	object_key_info(o, &k);
 	key_info_put(out, &k);
@@ -159,7 +154,7 @@ int commit_key_remove(struct job *j, struct buf *out, struct err *e)
 {
 	struct change ch = {0};
 
-	if (empty_body(&j->c, e) || key_of_call(&j->c, &ch.take[0], e))
+	if (call_no_body(&j->c, e) || key_of_call(&j->c, &ch.take[0], e))
 		return -1;
 	ch.ntake = 1;
 	return commit_change(j->c.k, &ch, j, out, e);

@@ -15,11 +15,6 @@
 #include "hsm/keyd/limit.h"
 #include "hsm/keyd/sessions.h"
 
-static int empty_body(const struct call *c, struct err *e)
-{
-	return c->q.body.len ? err_set(e, ERR_BAD_REQUEST, "%s has no body", c->op->name) : 0;
-}
-
 int lane_state(struct call *c, struct buf *out, struct err *e)
 {
 	struct keyd *k = c->k;
@@ -36,7 +31,7 @@ int lane_state(struct call *c, struct buf *out, struct err *e)
 		.audit_seq = k->root.audit_seq,
 	};
 
-	if (empty_body(c, e))
+	if (call_no_body(c, e))
 		return -1;
 	keyd_hello(k, &s.hello);
 	state_info_put(out, &s);
@@ -46,7 +41,7 @@ int lane_state(struct call *c, struct buf *out, struct err *e)
 int lane_close(struct call *c, struct buf *out, struct err *e)
 {
 	(void)out;
-	if (empty_body(c, e))
+	if (call_no_body(c, e))
 		return -1;
 	sessions_close(c->k, c->session);
 	return 0;
@@ -205,7 +200,7 @@ int commit_lock(struct job *j, struct buf *out, struct err *e)
 	struct response s = {.state = STATE_LOCKED};
 	struct change none = {0};
 
-	if (empty_body(&j->c, e))
+	if (call_no_body(&j->c, e))
 		return -1;
 	/* First: whatever store, anchor and front do from here on, nothing is signed any
 	 * more, hsmd ends this process soon, and no stored secret opens the next. */
@@ -223,7 +218,7 @@ int commit_lock(struct job *j, struct buf *out, struct err *e)
 
 int lane_config_get(struct call *c, struct buf *out, struct err *e)
 {
-	if (empty_body(c, e))
+	if (call_no_body(c, e))
 		return -1;
 	buf_u8(out, c->k->root.unattended);
 	return 0;
@@ -264,7 +259,7 @@ int lane_audit_head(struct call *c, struct buf *out, struct err *e)
 	uint8_t tmp[256];
 	struct buf b;
 
-	if (empty_body(c, e))
+	if (call_no_body(c, e))
 		return -1;
 	memcpy(h.hash, k->root.audit_hash, 32);
 	memcpy(h.base_hash, k->root.base_hash, 32);

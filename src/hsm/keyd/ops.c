@@ -128,3 +128,8 @@ int call_check(struct call *c, struct err *e)
 		return err_set(e, ERR_NO_SUCH_NAMESPACE, NULL);
 	return 0;
 }
+
+int call_no_body(const struct call *c, struct err *e)
+{
+	return c->q.body.len ? err_set(e, ERR_BAD_REQUEST, "%s has no body", c->op->name) : 0;
+}
