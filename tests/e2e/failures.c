@@ -199,8 +199,8 @@ static uint64_t send_signs(unsigned lane, const char *key, unsigned n)
 		client_seal(&alice, &q, &b);
 		wire_put(&out, W_SEALED, ++f.tag, b.p, b.len);
 	}
-	if (wire_send(f.lane[lane], &out, &e))
-		give_up("%s", e.text);
+	/* A closed channel is found by whoever waits for replies: keyd may lock meanwhile. */
+	(void)wire_send(f.lane[lane], &out, &e);
 	buf_free(&b);
 	buf_free(&out);
 	return f.tag;

@@ -37,31 +37,27 @@ void ok(bool good, const char *what, ...)
 	fflush(stdout);
 }
 
-static void vnote(const char *what, va_list ap)
-{
-	printf("# ");
-	vprintf(what, ap);
-	printf("\n");
-	fflush(stdout);
-}
-
 void note(const char *what, ...)
 {
 	va_list ap;
 
+	printf("# ");
 	va_start(ap, what);
-	vnote(what, ap);
+	vprintf(what, ap);
 	va_end(ap);
+	printf("\n");
+	fflush(stdout);
 }
 
 void give_up(const char *what, ...)
 {
 	va_list ap;
 
+	printf("Bail out! ");
 	va_start(ap, what);
-	vnote(what, ap);
+	vprintf(what, ap);
 	va_end(ap);
-	printf("Bail out! see above\n");
+	printf("\n");
 	fflush(stdout);
 	exit(1);
 }
