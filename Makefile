@@ -17,9 +17,8 @@ BASE := -std=gnu11 -D_GNU_SOURCE -DSIGNBOX_VERSION='"$(VERSION)"' -Isrc
 
 # the ocibuild that locks and fetches: libcurl cannot be linked static, so it never ships
 ONLINE := src/ocibuild/fetch.c src/ocibuild/online.c
-# and images are assembled by the one that is compiled in dev, with the zlib of dev
-OFFLINE := $(addprefix src/ocibuild/,build.c dpkg.c elf.c fill.c images.c layer.c oci.c)
-ONLINE_SRC := $(filter-out src/ui/prompt.c $(OFFLINE),$(wildcard src/ocibuild/*.c src/json/*.c src/ui/*.c)) \
+# (and src/ocibuild/oci, which assembles images, is compiled in dev only, with the zlib of dev)
+ONLINE_SRC := $(filter-out src/ui/prompt.c,$(wildcard src/ocibuild/*.c src/json/*.c src/ui/*.c)) \
 	src/crypto/sha256.c $(addprefix src/base/,buf.c enc.c err.c file.c log.c)
 ONLINE_DEP := $(ONLINE_SRC) VERSION $(wildcard src/ocibuild/*.h src/json/*.h src/ui/*.h src/base/*)
 online = $(BASE) -O2 -Wall -Wextra -Werror -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
@@ -83,7 +82,7 @@ else
 FLAVOUR ?= ship
 CC := gcc
 FOLDERS := base crypto ui json nkey proto conn client hsm/launcher hsm/front hsm/keyd hsm/store \
-	box ocibuild
+	$(patsubst src/%/,%,$(wildcard src/box/*/)) box ocibuild/oci ocibuild
 HARDEN := -O2 -g -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DSANITIZE
@@ -122,10 +121,10 @@ hsm-store.dir := hsm/store
 hsm-store.use := proto crypto base
 hsm-store.ld := -llmdb -lseccomp $(CRYPTO)
 signbox.dir := box
-signbox.use := client conn proto nkey json ui crypto base
+signbox.use := $(filter box/%,$(FOLDERS)) client conn proto nkey json ui crypto base
 signbox.ld := $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO) -lzstd -lz
 ocibuild.dir := ocibuild
-ocibuild.use := json ui crypto base
+ocibuild.use := ocibuild/oci json ui crypto base
 ocibuild.ld = $(shell pkgconf --static --libs libarchive) -lyaml -ljansson -lcrypto -lzstd -lz
 # only what has a main() yet
 BIN := $(foreach x,$(EXES),$(if $(wildcard src/$($(x).dir)/main.c),build/bin/$(x)))

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "box/box.h"
+#include "box/hsm/hsm.h"
+#include "box/nk/nk.h"
 #include "crypto/crypto.h"
 #include "ui/cli.h"
 

@@ -18,8 +18,8 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "crypto/sha256.h"
-#include "ocibuild/elf.h"
-#include "ocibuild/layer.h"
+#include "ocibuild/oci/elf.h"
+#include "ocibuild/oci/layer.h"
 
 static int add(struct layer *l, const char *path, mode_t mode, const char *text, const char *owner,
 	       struct err *e)

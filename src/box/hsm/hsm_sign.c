@@ -7,7 +7,7 @@
 
 #include "base/enc.h"
 #include "base/file.h"
-#include "box/hsm.h"
+#include "box/hsm/hsm.h"
 #include "crypto/spki.h"
 
 #define CHUNK 65536

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "ocibuild/layer.h"
+#include "ocibuild/oci/layer.h"
 #include "ocibuild/spec.h"
 
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"

@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "ocibuild/current.h"
-#include "ocibuild/layer.h"
+#include "ocibuild/oci/layer.h"
 
 /* One image of a run. */
 struct build_image {

@@ -9,7 +9,7 @@
 
 #include "base/enc.h"
 #include "base/file.h"
-#include "box/hsm.h"
+#include "box/hsm/hsm.h"
 #include "client/trail.h"
 
 #define PAGE_BYTES 65536

@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "crypto/sha256.h"
 #include "ocibuild/cache.h"
-#include "ocibuild/layer.h"
 #include "ocibuild/lock.h"
+#include "ocibuild/oci/layer.h"
 #include "ocibuild/spec.h"
 
 struct fill {

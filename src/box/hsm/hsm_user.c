@@ -3,7 +3,7 @@
 
 #include "base/enc.h"
 #include "base/file.h"
-#include "box/hsm.h"
+#include "box/hsm/hsm.h"
 
 static int parse_role(const char *text, uint8_t *role, struct err *e)
 {

@@ -15,8 +15,8 @@
 #include "base/enc.h"
 #include "base/file.h"
 #include "base/secret.h"
-#include "box/box.h"
-#include "box/nk_vanity.h"
+#include "box/nk/nk.h"
+#include "box/nk/nk_vanity.h"
 #include "nkey/nkey.h"
 #include "ui/cli.h"
 

@@ -1,4 +1,4 @@
-#include "ocibuild/oci.h"
+#include "ocibuild/oci/oci.h"
 
 #include <errno.h>
 #include <fcntl.h>

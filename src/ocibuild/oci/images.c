@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "ocibuild/build.h"
-#include "ocibuild/fill.h"
-#include "ocibuild/oci.h"
+#include "ocibuild/oci/build.h"
+#include "ocibuild/oci/fill.h"
+#include "ocibuild/oci/oci.h"
 #include "ocibuild/options.h"
 #include "ocibuild/tree.h"
 #include "ui/table.h"

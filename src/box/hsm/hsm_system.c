@@ -6,7 +6,7 @@
 
 #include "base/enc.h"
 #include "base/file.h"
-#include "box/hsm.h"
+#include "box/hsm/hsm.h"
 
 int hsm_do_identity_pin(struct cli *c, struct err *e)
 {

@@ -1,4 +1,4 @@
-#include "box/hsm_run.h"
+#include "box/hsm/hsm_run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 
 #include "base/enc.h"
 #include "base/file.h"
-#include "box/box.h"
 #include "conn/conn.h"
 #include "ui/prompt.h"
 

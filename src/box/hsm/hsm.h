@@ -2,7 +2,10 @@
 #ifndef BOX_HSM_H
 #define BOX_HSM_H
 
-#include "box/hsm_run.h"
+#include "box/hsm/hsm_run.h"
+
+/* The applet: argv has its own name first; exit status. */
+int hsm_main(int argc, char **argv);
 
 /* hsm_system.c */
 cli_run hsm_do_identity_pin, hsm_do_identity_show, hsm_do_provision, hsm_do_unlock, hsm_do_lock,

@@ -1,4 +1,4 @@
-#include "ocibuild/build.h"
+#include "ocibuild/oci/build.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/enc.h"
 #include "base/file.h"
-#include "ocibuild/fill.h"
-#include "ocibuild/oci.h"
+#include "ocibuild/oci/fill.h"
+#include "ocibuild/oci/oci.h"
 #include "ui/cli.h"
 #include "ui/progress.h"
 

@@ -1,4 +1,4 @@
-#include "ocibuild/dpkg.h"
+#include "ocibuild/oci/dpkg.h"
 
 #include <openssl/evp.h>
 #include <sys/stat.h>

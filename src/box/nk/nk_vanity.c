@@ -1,4 +1,4 @@
-#include "box/nk_vanity.h"
+#include "box/nk/nk_vanity.h"
 
 #include <ctype.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "ocibuild/fill.h"
+#include "ocibuild/oci/fill.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "ocibuild/deb.h"
-#include "ocibuild/dpkg.h"
-#include "ocibuild/elf.h"
+#include "ocibuild/oci/dpkg.h"
+#include "ocibuild/oci/elf.h"
 #include "ocibuild/tree.h"
 
 #define MAX_FILE (1u << 30)

@@ -1,4 +1,4 @@
-#include "ocibuild/elf.h"
+#include "ocibuild/oci/elf.h"
 
 #include <elf.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "ocibuild/layer.h"
+#include "ocibuild/oci/layer.h"
 
 /* Adds both files for a package; control is its paragraph (deb_control). Files of the
  * layers below count too. */

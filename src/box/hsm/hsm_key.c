@@ -3,7 +3,7 @@
 
 #include "base/enc.h"
 #include "base/file.h"
-#include "box/hsm.h"
+#include "box/hsm/hsm.h"
 #include "client/pem.h"
 #include "crypto/spki.h"
 #include "ui/prompt.h"

@@ -1,4 +1,4 @@
-#include "ocibuild/layer.h"
+#include "ocibuild/oci/layer.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -1,7 +1,5 @@
 /* hsm: operates and uses the signing service over NATS. */
-#include "box/hsm.h"
-
-#include "box/box.h"
+#include "box/hsm/hsm.h"
 
 #define PASSPHRASE_OPTS                                                                            \
 	{"passphrase-file", 0, "FILE", "Read the passphrase from FILE"},                           \
