@@ -83,13 +83,14 @@ FLAVOUR ?= ship
 CC := gcc
 FOLDERS := base crypto ui json nkey proto conn client hsm/launcher hsm/front hsm/keyd hsm/store \
 	$(patsubst src/%/,%,$(wildcard src/box/*/)) box ocibuild/oci ocibuild
-HARDEN := -O2 -g -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+HARDEN := -O2 -g -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-asynchronous-unwind-tables \
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DSANITIZE
 ifeq ($(FLAVOUR),ship)
 O := build/obj
 CFLAGS := $(HARDEN) -ffile-prefix-map=$(CURDIR)=. $(WARN)
-LDFLAGS := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--build-id=none
+LDFLAGS := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs,--gc-sections,--build-id=none \
+	-Wl,-u,ossl_comp_zlib_cleanup,-T,src/no_unwind.ld
 else ifeq ($(FLAVOUR),san)
 O := build/san
 CFLAGS := $(SANITIZE) -fsanitize=address,undefined $(WARN) -Wno-null-dereference -Wno-format-truncation
@@ -113,16 +114,16 @@ hsmd.use := ui json nkey proto crypto base
 hsmd.ld := -lyaml -ljansson -lseccomp $(CRYPTO)
 hsm-front.dir := hsm/front
 hsm-front.use := conn proto nkey json crypto base
-hsm-front.ld := $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO) -lzstd -lz
+hsm-front.ld := $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO)
 hsm-keyd.dir := hsm/keyd
 hsm-keyd.use := proto crypto base
-hsm-keyd.ld := -lseccomp $(CRYPTO) -lzstd -lz
+hsm-keyd.ld := -lseccomp $(CRYPTO)
 hsm-store.dir := hsm/store
 hsm-store.use := proto crypto base
 hsm-store.ld := -llmdb -lseccomp $(CRYPTO)
 signbox.dir := box
 signbox.use := $(filter box/%,$(FOLDERS)) client conn proto nkey json ui crypto base
-signbox.ld := $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO) -lzstd -lz
+signbox.ld := $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO)
 ocibuild.dir := ocibuild
 ocibuild.use := ocibuild/oci json ui crypto base
 ocibuild.ld = $(shell pkgconf --static --libs libarchive) -lyaml -ljansson -lcrypto -lzstd -lz
