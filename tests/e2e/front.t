@@ -299,6 +299,18 @@ kill -TERM "$FRONT"
 is 'SIGTERM without a server: exit status' "$(front_end)" 'front exited 0'
 ok '…and at once' test $((SECONDS - began)) -lt 4
 
+# ---- an identity of zeros, whose secret everybody knows, is never listened on ----
+
+: >"$W/nats.log"
+nats_up -V
+STUB_EARLY=1 front_up 4096
+ok 'a hello before the store has answered: serves when the identity is there' wait_for 10 serving
+is '…and on that identity only' \
+	"$(grep -o 'SUB hsm[.]open[.]X[A-Z2-7]*' "$W/nats.log" | sort -u)" "SUB hsm.open.$ID"
+kill -TERM "$FRONT"
+front_end >/dev/null
+stop_nats
+
 # ---- bad starts ----
 
 front_up 4096 '"creds": "/nowhere/creds"'

@@ -48,24 +48,40 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void say_hello(void)
+static void send_hello(const struct hello *h)
 {
-	char id[NKEY_PUB_LEN], instance[2 * INSTANCE_LEN + 1];
 	struct buf b, frame;
 	struct err e;
 
 	buf_init(&b, 4096);
 	buf_init(&frame, 8192);
-	hello_put(&b, &hello);
+	hello_put(&b, h);
 	wire_put(&frame, W_HELLO, 0, b.p, b.len);
 	if (wire_send(lanes[0], &frame, &e))
 		fprintf(stderr, "hello: %s\n", e.text);
+	buf_free(&b);
+	buf_free(&frame);
+}
+
+/* As keyd at its start, before the store gave it an identity. */
+static void say_hello_early(void)
+{
+	struct hello early = hello;
+
+	memset(early.identity, 0, sizeof(early.identity));
+	send_hello(&early);
+	usleep(500000);
+}
+
+static void say_hello(void)
+{
+	char id[NKEY_PUB_LEN], instance[2 * INSTANCE_LEN + 1];
+
+	send_hello(&hello);
 	nkey_encode(id, NKEY_CURVE, hello.identity);
 	enc_hex(instance, hello.instance, INSTANCE_LEN);
 	printf("identity %s\ninstance %s\n", id, instance);
 	fflush(stdout);
-	buf_free(&b);
-	buf_free(&frame);
 }
 
 static void reply(struct buf *out, uint64_t tag, uint16_t error, uint8_t mode, const void *p,
@@ -296,6 +312,8 @@ int main(int argc, char **argv)
 		close(ends[i]);
 	printf("front pid %d\n", (int)front);
 	signal(SIGTERM, pass_on);
+	if (getenv("STUB_EARLY"))
+		say_hello_early();
 	say_hello();
 	for (unsigned i = 0; i < nlanes; i++) {
 		pthread_t t;

@@ -91,6 +91,7 @@ static void on_answer(void *arg, const struct pending *q, const struct answer *a
 
 static void on_hello(void *arg, const uint8_t *p, size_t n)
 {
+	static const uint8_t zeros[sizeof(((struct hello *)NULL)->identity)];
 	struct front_state s = {0};
 	struct front *f = arg;
 	struct err e;
@@ -99,6 +100,10 @@ static void on_hello(void *arg, const uint8_t *p, size_t n)
 		log_error("hello of keyd is malformed", "error", e.text);
 		return;
 	}
+	/* Until the store has answered, keyd has no identity: nobody may ask for a key of
+	 * zeros, whose secret everybody knows. */
+	if (memcmp(s.hello.identity, zeros, sizeof(zeros)) == 0)
+		return;
 	nkey_encode(s.identity, NKEY_CURVE, s.hello.identity);
 	enc_hex(s.instance, s.hello.instance, INSTANCE_LEN);
 	if (s.hello.max_message && s.hello.max_message < f->cfg.max_message)
