@@ -1,23 +1,7 @@
 #!/bin/bash
 # hsmd's command line and configuration: what is refused, with which words and status.
-set -u
-BIN=$(realpath "${BIN:-build/bin}")
-SRC=$(realpath "${SRC:-.}")
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-n=0
-
-ok() { # STATUS-OF-CONDITION NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		sed 's/^/# out: /' out 2>/dev/null
-		sed 's/^/# err: /' err 2>/dev/null
-	fi
-}
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 # hsmd ARG…: a clean environment with $E's assignments; out, err, rc
 E=()

@@ -2,29 +2,14 @@
 # nats-config: what it writes is taken by the real nats-server, and that one permits
 # what it should and nothing more.
 # shellcheck disable=SC2016 # $SRV is a subject
-set -u
-BIN=$(realpath "${BIN:-build/bin}")
-SRC=$(realpath "${SRC:-.}")
-tmp=$(mktemp -d)
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
 pid=
 stop() {
 	[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null
 	pid=
 }
-trap 'stop; rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-n=0
-
-ok() { # STATUS-OF-CONDITION NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		sed 's/^/# out: /' out
-		sed 's/^/# err: /' err
-	fi
-}
+at_end() { stop; }
 
 conf() { # ARG…: nats-config ARG…; out, err, rc
 	timeout 20 "$BIN/signbox" nats-config "$@" >out 2>err

@@ -1,23 +1,8 @@
 #!/bin/bash
 # nk and the multi-call binary: published vectors, Go's flag syntax, texts and statuses.
 # shellcheck disable=SC2319 # ok takes the status of the condition before it
-set -u
-BIN=$(realpath "${BIN:-build/bin}")
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-n=0
-
-ok() { # STATUS-OF-CONDITION NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		sed 's/^/# out: /' out
-		sed 's/^/# err: /' err
-	fi
-}
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 run() { # PROGRAM ARG…: out, err, rc
 	timeout 30 "$@" >out 2>err

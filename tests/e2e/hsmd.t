@@ -1,29 +1,10 @@
 #!/bin/bash
 # hsmd with stub processes (stub_hsm.c): what it hands them, and what it does when they
 # die, misbehave or ignore it.
-set -u
-BIN=$(realpath "${BIN:-build/bin}")
-T=$(realpath "${T:-build/test}")
-tmp=$(mktemp -d)
-n=0
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/../cli/lib.sh"
 pid=
-
-cleanup() {
-	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null
-	rm -rf "$tmp"
-}
-trap cleanup EXIT
-cd "$tmp" || exit 1
-
-ok() { # STATUS-OF-CONDITION NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		tail -40 log | sed 's/^/# /'
-	fi
-}
+at_end() { [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null; }
 
 check() { # NAME CONDITION…
 	local name=$1
