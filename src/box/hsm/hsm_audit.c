@@ -213,14 +213,8 @@ static int given_key(struct cli *c, uint8_t key[static 32], bool *given, struct 
 	*given = text != NULL;
 	if (!text)
 		return 0;
-	if (text[0] == '@') {
-		if (file_read(text + 1, &b, e))
-			return -1;
-		while (b.len && (b.p[b.len - 1] == '\n' || b.p[b.len - 1] == '\r'))
-			b.len--;
-		buf_u8(&b, 0);
-		text = b.bad ? "" : (const char *)b.p;
-	}
+	if (run_at_file(&text, &b, e))
+		return -1;
 	if (strlen(text) != 64 || enc_unhex(key, 32, text))
 		return err_set(e, ERR_BAD_INPUT, "an audit key has 64 hex digits");
 	return 0;

@@ -339,3 +339,18 @@ int run_end(struct hsm_run *r, const char *prog, int status)
 	conn_library_close();
 	return cli_finish(prog, status);
 }
+
+int run_at_file(const char **text, struct buf *b, struct err *e)
+{
+	if ((*text)[0] != '@')
+		return 0;
+	if (file_read(*text + 1, b, e))
+		return -1;
+	while (b->len && (b->p[b->len - 1] == '\n' || b->p[b->len - 1] == '\r'))
+		b->len--;
+	buf_u8(b, 0);
+	if (b->bad)
+		return err_set(e, ERR_BAD_INPUT, "%s is too long", *text + 1);
+	*text = (const char *)b->p;
+	return 0;
+}

@@ -73,4 +73,8 @@ json_t *json_hex(const void *p, size_t n);
 const char *text_bytes(char out[static 256], struct bytes b);
 const char *text_time(char out[static 40], uint64_t ms);
 
+/* An argument that may be @FILE: the text itself, or the file's without line ends at its
+ * end, held by b. Errors: those of file_read, BAD_INPUT. */
+int run_at_file(const char **text, struct buf *b, struct err *e);
+
 #endif

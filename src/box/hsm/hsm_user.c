@@ -22,17 +22,8 @@ static int parse_nkey(uint8_t pub[static 32], const char *text, struct err *e)
 	CLEAN(buf) struct buf b;
 
 	buf_init(&b, 256);
-	if (text[0] == '@') {
-		if (file_read(text + 1, &b, e))
-			return -1;
-		while (b.len && (b.p[b.len - 1] == '\n' || b.p[b.len - 1] == '\r'))
-			b.len--;
-		buf_u8(&b, 0);
-		if (b.bad)
-			return err_set(e, ERR_BAD_NKEY, "%s is not the file of a public NKey",
-				       text + 1);
-		text = (const char *)b.p;
-	}
+	if (run_at_file(&text, &b, e))
+		return -1;
 	if (nkey_decode_kind(pub, NKEY_USER, text, e))
 		return err_wrap(e, "public NKey of the user (U…)");
 	return 0;

@@ -84,6 +84,10 @@ void job_free(struct job *j);
 
 /* For operations without a body. Errors: BAD_REQUEST. */
 int call_no_body(const struct call *c, struct err *e);
+/* Body of the list operations (PROTOCOL.md, lists): a page of the objects of a kind,
+ * each as put writes it. Errors: those of list_query_get. */
+int call_list(const struct call *c, enum blob_kind kind,
+	      void (*put)(struct buf *out, const struct object *o), struct buf *out, struct err *e);
 
 /* op_key.c: the key that a call names, if this surface may use it. Errors: BAD_NAME,
  * NOT_FOUND, NO_SUCH_VERSION, SESSION_ONLY. */

@@ -23,36 +23,26 @@ int key_of_call(const struct call *c, struct object **o, struct err *e)
 	return 0;
 }
 
+static void put_key(struct buf *out, const struct object *o)
+{
+	struct key_info v;
+
+	object_key_info(o, &v);
+	key_info_put(out, &v);
+}
+
 int lane_key_list(struct call *c, struct buf *out, struct err *e)
 {
-	struct object *page[LIST_MAX];
-	struct list_query q;
-	bool more;
-	size_t n;
-
-	if (list_query_get(&q, c->q.body.p, c->q.body.len, e))
-		return -1;
-	n = objects_page(&c->k->objects, BLOB_KEY, q.prefix, q.after, page, q.limit, &more);
-	buf_u8(out, more);
-	buf_u16(out, (uint16_t)n);
-	for (size_t i = 0; i < n; i++) {
-		struct key_info k;
-
-		object_key_info(page[i], &k);
-		key_info_put(out, &k);
-	}
-	return 0;
+	return call_list(c, BLOB_KEY, put_key, out, e);
 }
 
 int lane_key_get(struct call *c, struct buf *out, struct err *e)
 {
 	struct object *o;
-	struct key_info k;
 
 	if (call_no_body(c, e) || key_of_call(c, &o, e))
 		return -1;
-	object_key_info(o, &k);
-	key_info_put(out, &k);
+	put_key(out, o);
 	return 0;
 }
 

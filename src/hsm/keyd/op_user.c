@@ -26,31 +26,22 @@ static int end_of(const struct rd *r, struct err *e)
 	return rd_end(r) ? 0 : err_set(e, ERR_BAD_REQUEST, "malformed body");
 }
 
+static void put_user(struct buf *out, const struct object *o)
+{
+	struct user_info v;
+
+	object_user_info(o, &v);
+	user_info_put(out, &v);
+}
+
 int lane_user_list(struct call *c, struct buf *out, struct err *e)
 {
-	struct object *page[LIST_MAX];
-	struct list_query q;
-	bool more;
-	size_t n;
-
-	if (list_query_get(&q, c->q.body.p, c->q.body.len, e))
-		return -1;
-	n = objects_page(&c->k->objects, BLOB_USER, q.prefix, q.after, page, q.limit, &more);
-	buf_u8(out, more);
-	buf_u16(out, (uint16_t)n);
-	for (size_t i = 0; i < n; i++) {
-		struct user_info u;
-
-		object_user_info(page[i], &u);
-		user_info_put(out, &u);
-	}
-	return 0;
+	return call_list(c, BLOB_USER, put_user, out, e);
 }
 
 int lane_user_get(struct call *c, struct buf *out, struct err *e)
 {
 	struct object *o;
-	struct user_info u;
 	struct rd r;
 
 	int rc = named(c, &r, &o, e);
@@ -62,8 +53,7 @@ int lane_user_get(struct call *c, struct buf *out, struct err *e)
 		return err_set(e, ERR_DENIED, "operators may look at themselves only");
 	if (rc || end_of(&r, e))
 		return -1;
-	object_user_info(o, &u);
-	user_info_put(out, &u);
+	put_user(out, o);
 	return 0;
 }
 

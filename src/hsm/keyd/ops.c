@@ -133,3 +133,21 @@ int call_no_body(const struct call *c, struct err *e)
 {
 	return c->q.body.len ? err_set(e, ERR_BAD_REQUEST, "%s has no body", c->op->name) : 0;
 }
+
+int call_list(const struct call *c, enum blob_kind kind,
+	      void (*put)(struct buf *out, const struct object *o), struct buf *out, struct err *e)
+{
+	struct object *page[LIST_MAX];
+	struct list_query q;
+	bool more;
+	size_t n;
+
+	if (list_query_get(&q, c->q.body.p, c->q.body.len, e))
+		return -1;
+	n = objects_page(&c->k->objects, kind, q.prefix, q.after, page, q.limit, &more);
+	buf_u8(out, more);
+	buf_u16(out, (uint16_t)n);
+	for (size_t i = 0; i < n; i++)
+		put(out, page[i]);
+	return 0;
+}
