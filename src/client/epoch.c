@@ -14,7 +14,7 @@
 
 int epoch_load(const char *path, uint64_t *epoch, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	uint64_t v = 0;
 	size_t n;
 

@@ -46,7 +46,7 @@ int hsm_state(struct hsm_client *c, struct buf *mem, struct state_info *s, bool 
 static int with_passphrase(struct hsm_client *c, enum op op, unsigned flags,
 			   const struct secret *pass, struct hsm_result *r, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	struct hsm_request q = {.op = op, .flags = flags};
 
 	buf_init(&b, PASSPHRASE_MAX + 2);
@@ -107,7 +107,7 @@ int hsm_accept_rollback(struct hsm_client *c, const struct secret *pass, uint64_
 
 int hsm_config_get(struct hsm_client *c, bool *unattended, struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	struct hsm_result r;
 	struct rd rd;
 
@@ -249,7 +249,7 @@ static int key_reply(struct key_info *info, const struct hsm_result *r, struct e
 int hsm_key_new(struct hsm_client *c, const char *name, const struct key_new *k, struct buf *mem,
 		struct key_info *info, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	struct hsm_result r;
 
 	buf_init(&b, 4 * RSA_MAX_BYTES);
@@ -302,7 +302,7 @@ int hsm_verify(struct hsm_client *c, const char *key, uint8_t mode, const void *
 {
 	struct hsm_request q = {.op = OP_verify, .key = key, .mode = mode};
 	struct hsm_result r;
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	buf_init(&b, n + siglen + 16);
 	buf_str16(&b, sig, siglen);
@@ -333,7 +333,7 @@ int hsm_random(struct hsm_client *c, uint8_t *out, size_t n, struct err *e)
 
 int hsm_audit_head(struct hsm_client *c, struct audit_head *h, struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	struct hsm_result r;
 
 	buf_init(&mem, 4096);
@@ -348,7 +348,7 @@ int hsm_audit_read(struct hsm_client *c, uint64_t seq, uint32_t max,
 		   int (*each)(void *arg, struct bytes entry, struct err *e), void *arg, size_t *n,
 		   bool *more, struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	uint8_t body[12];
 	struct hsm_result r;
 	struct buf b;

@@ -128,7 +128,7 @@ int spki_pem(struct buf *out, unsigned type, const uint8_t *pub, size_t n, struc
 	static const char begin[] = "-----BEGIN PUBLIC KEY-----\n";
 	static const char end[] = "-----END PUBLIC KEY-----\n";
 	char line[ENC_BASE64_LEN(PEM_BYTES)];
-	CLEAN(buf) struct buf der;
+	CLEAN(buf) struct buf der = {0};
 
 	buf_init(&der, 8192);
 	if (spki_der(&der, type, pub, n, e))

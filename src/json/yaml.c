@@ -289,7 +289,7 @@ int yaml_parse(struct json_doc *d, const char *name, const void *p, size_t n, st
 
 int yaml_parse_file(struct json_doc *d, const char *path, size_t max, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	buf_init(&b, max);
 	if (file_read(path, &b, e))

@@ -58,8 +58,8 @@ static int measure(struct subject *s, const char *name, bool verify, double seco
 static int bench(enum key_type type, unsigned bits, const char *name, double seconds, struct err *e)
 {
 	struct subject s = {.mode = key_type_row(type)->default_mode};
-	CLEAN(buf) struct buf priv;
-	CLEAN(buf) struct buf pub;
+	CLEAN(buf) struct buf priv = {0};
+	CLEAN(buf) struct buf pub = {0};
 	int rc = -1;
 
 	buf_init(&priv, ALG_PRIV_MAX);

@@ -142,7 +142,7 @@ static void keys(struct many *m, const char *prefix, unsigned n)
 
 static int sign(struct many *m, const char *key, unsigned n, int seconds, struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	struct key_info info;
 	int64_t until = now_ms() + seconds * 1000;
 

@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	struct conn_opts o = {.name = "nats_req", .quiet = true};
 	struct conn *c = NULL;
 	natsMsg *ask = NULL, *reply = NULL;
-	CLEAN(buf) struct buf body;
+	CLEAN(buf) struct buf body = {0};
 	const char *name, *text;
 	struct err e;
 	long ms = 5000;

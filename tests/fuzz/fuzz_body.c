@@ -95,7 +95,7 @@ static int (*const forms[])(struct buf *out, const uint8_t *p, size_t n) = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	if (size < 1)
 		return 0;

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{"n", JSON_IS_INT, &n, false, 1, 9},
 		{0},
 	};
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	struct err e;
 
 	buf_init(&b, 1 << 24);

@@ -17,7 +17,7 @@ static void same(const struct buf *b, const uint8_t *p, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	struct request q;
 	struct response s;
 	struct err e;

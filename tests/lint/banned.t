@@ -18,6 +18,8 @@ sub check {
 	for (split /\n/, code($text)) {
 		$n++;
 		push @bad, "$path:$n: $1" if /(?<![\w.>])($banned)\s*\(/;
+		# freed by every return, so it must be set before the first
+		push @bad, "$path:$n: CLEAN without a value" if /\bCLEAN\(\w+\)([^;(]*);/ && grep { !/=/ } split /,(?![^{]*\})/, $1;
 		next unless /\b(memcmp|bcmp)\s*\(([^;]*)/;
 		my ($call, $args) = ($1, $2);
 		push @bad, "$path:$n: $call on a secret: $args" if $args =~ $secret;
@@ -30,6 +32,8 @@ is("@bad", '', 'no banned function in src/') or diag(join "\n", @bad);
 
 is(scalar check('x.c', "strcpy(a, b);\n"), 1, 'self-check: strcpy is found');
 is(scalar check('x.c', "x = atoi (s);\n"), 1, 'self-check: atoi with a space is found');
+is(scalar check('x.c', "CLEAN(buf) struct buf a = {0}, b;\n"), 1, 'self-check: CLEAN without a value is found');
+is(scalar check('x.c', "CLEAN(buf) struct buf a = {0}, b = {0};\n"), 0, 'self-check: CLEAN with values is fine');
 is(scalar check('x.c', "if (memcmp(mac, got_mac, 16))\n"), 1, 'self-check: memcmp on a MAC is found');
 is(scalar check('x.c', "/* strcpy(a) */ strtok_r(a, \"system()\", &s); my_system(1); x->rand(2);\n"), 0,
 	'self-check: comments, strings and longer names are fine');

@@ -52,7 +52,7 @@ static void one_vector(const json_t *row)
 {
 	const char *name = json_string_value(json_object_get(row, "name"));
 	const struct mode_row *mode = mode_named(json_string_value(json_object_get(row, "mode")));
-	CLEAN(made) struct made m;
+	CLEAN(made) struct made m = {0};
 	struct blob a, b, c, pub, msg, sig;
 	uint8_t mine[SIGNATURE_MAX];
 	struct err e = {0};
@@ -216,7 +216,7 @@ static struct bytes input(const struct mode_row *mode, struct bytes msg, uint8_t
 static void cross(enum key_type type, unsigned bits)
 {
 	static const size_t sizes[] = {0, 1, 63, 64, 65, 1000, MAX_MESSAGE};
-	CLEAN(made) struct made m;
+	CLEAN(made) struct made m = {0};
 	CLEAN(free) uint8_t *text = malloc(MAX_MESSAGE);
 	uint8_t sig[SIGNATURE_MAX], digest[64];
 	struct err e = {0};
@@ -255,7 +255,7 @@ static void test_cross(void **state)
 
 static void test_rsa_4096(void **state)
 {
-	CLEAN(made) struct made m;
+	CLEAN(made) struct made m = {0};
 	uint8_t sig[SIGNATURE_MAX];
 	struct err e = {0};
 	size_t len;
@@ -281,7 +281,7 @@ static void test_modes_and_lengths(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(types); i++) {
-		CLEAN(made) struct made m;
+		CLEAN(made) struct made m = {0};
 
 		generate(&m, types[i], 0);
 		for (unsigned mode = 0; mode < 32; mode++) {
@@ -336,7 +336,7 @@ static void test_ed25519_malleable(void **state)
 	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a,	      0x63,
 					  0x12, 0x58, 0xd6, 0x9c, 0xf7,	      0xa2,
 					  0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
-	CLEAN(made) struct made m;
+	CLEAN(made) struct made m = {0};
 	uint8_t sig[SIGNATURE_MAX];
 	struct bytes msg = {(const uint8_t *)"m", 1};
 	unsigned carry = 0;
@@ -435,7 +435,7 @@ static void test_threads(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(types); i++) {
-		CLEAN(made) struct made m;
+		CLEAN(made) struct made m = {0};
 
 		generate(&m, types[i], 0);
 		for (size_t t = 0; t < COUNT(id); t++) {
@@ -460,7 +460,7 @@ static void test_arena_full(void **state)
 	alg_memory(&before);
 	assert_int_equal(before.size, ARENA);
 	for (size_t i = 0; i < COUNT(types); i++) {
-		CLEAN(made) struct made m;
+		CLEAN(made) struct made m = {0};
 		size_t n = 0;
 
 		generate(&m, types[i], 0);

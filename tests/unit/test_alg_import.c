@@ -9,7 +9,7 @@ static void test_bad_sizes(void **state)
 		   {KEY_RSA, 1024}, {KEY_RSA, 2040},  {KEY_RSA, 2049},
 		   {KEY_RSA, 4104}, {KEY_RSA, 16384}, {KEY_ED25519, 255},
 		   {KEY_P256, 384}};
-	CLEAN(made) struct made m;
+	CLEAN(made) struct made m = {0};
 	struct err e;
 
 	(void)state;
@@ -28,7 +28,7 @@ static void test_bad_sizes(void **state)
 static void refuse_import(const char *what, enum key_type type, struct bytes a, struct bytes b,
 			  struct bytes c)
 {
-	CLEAN(made) struct made m;
+	CLEAN(made) struct made m = {0};
 	struct err e = {0};
 
 	made_init(&m);
@@ -160,7 +160,7 @@ static void test_rsa_odd_exponents(void **state)
 {
 	static const uint8_t big[] = {0, 0, 0x80, 0, 0, 0, 0, 0, 0, 1, 0x1f};
 	uint8_t pb[128], qb[128];
-	CLEAN(made) struct made m;
+	CLEAN(made) struct made m = {0};
 	struct err e = {0};
 
 	(void)state;
@@ -187,7 +187,7 @@ static void test_bad_forms(void **state)
 	(void)state;
 	alg_memory(&before);
 	for (size_t i = 0; i < COUNT(types); i++) {
-		CLEAN(made) struct made m;
+		CLEAN(made) struct made m = {0};
 		struct alg_key *key = NULL;
 
 		generate(&m, types[i], 0);

@@ -80,7 +80,7 @@ static void test_table(void **state)
 
 static void test_defaults(void **state)
 {
-	CLEAN(config) struct config c;
+	CLEAN(config) struct config c = {0};
 	const char *empty = write_file("empty.yaml", "");
 	struct err e;
 
@@ -102,7 +102,7 @@ static void test_defaults(void **state)
 
 static void test_precedence(void **state)
 {
-	CLEAN(config) struct config c;
+	CLEAN(config) struct config c = {0};
 	const char *file = write_file("c.yaml", "data: /from/file\n"
 						"workers: 7\n"
 						"landlock: waived\n"
@@ -167,7 +167,7 @@ static void test_refusals(void **state)
 static void test_admins(void **state)
 {
 	char text[NKEY_PUB_LEN], list[20 * 64] = "", yaml[sizeof(list) + 100];
-	CLEAN(config) struct config c;
+	CLEAN(config) struct config c = {0};
 	uint8_t key[32] = {0};
 	struct err e;
 	size_t n = 0;
@@ -210,8 +210,8 @@ static void test_admins(void **state)
 
 static void test_url_text(void **state)
 {
-	CLEAN(config) struct config c;
-	CLEAN(buf) struct buf b;
+	CLEAN(config) struct config c = {0};
+	CLEAN(buf) struct buf b = {0};
 	struct err e;
 
 	(void)state;
@@ -227,7 +227,7 @@ static void test_url_text(void **state)
 
 static void test_secrets(void **state)
 {
-	CLEAN(config) struct config c;
+	CLEAN(config) struct config c = {0};
 	CLEAN(boot) struct boot b = {0};
 	struct err e;
 
@@ -250,7 +250,7 @@ static void test_secrets(void **state)
 
 static void test_warnings(void **state)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	(void)state;
 	buf_init(&b, 100);

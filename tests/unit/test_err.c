@@ -45,6 +45,11 @@ static void helpers(void **state)
 	errno = ENOENT;
 	assert_int_equal(err_errno(&e, ERR_IO, "cannot open %s", "f"), -1);
 	assert_string_equal(e.text, "cannot open f: No such file or directory");
+	err_set(&e, ERR_IO, "%s",
+		"a\x1b]0;t\a\nb\xc2\x9b"
+		"c\xe2\x80\xae"
+		"d \xc3\xa9\x7f");
+	assert_string_equal(e.text, "a?]0;t??b??c???d \xc3\xa9?");
 	assert_int_equal(err_set(NULL, ERR_IO, NULL), -1);
 	assert_int_equal(err_wrap(NULL, "x"), -1);
 }

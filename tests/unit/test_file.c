@@ -43,7 +43,7 @@ static unsigned entries(void)
 
 static void replace(void **state)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	struct err e = {0};
 	struct stat st;
 

@@ -97,7 +97,7 @@ static void fields(void **state)
 static void writes(void **state)
 {
 	CLEAN(json_doc) struct json_doc d = {0};
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	struct err e = {0};
 
 	(void)state;

@@ -123,7 +123,7 @@ static void test_damage(void **state)
 {
 	unsigned refused = 0, served = 0, died = 0;
 	const int damaged = err_row(ERR_STORE_DAMAGED)->exit;
-	CLEAN(buf) struct buf good;
+	CLEAN(buf) struct buf good = {0};
 	char path[128], lock[128];
 
 	(void)state;
@@ -135,7 +135,7 @@ static void test_damage(void **state)
 	in_dir(lock, "lock.mdb");
 	srand(42);
 	for (unsigned round = 0; round < 250; round++) {
-		CLEAN(buf) struct buf b;
+		CLEAN(buf) struct buf b = {0};
 		struct peer s;
 
 		buf_init(&b, good.len);
@@ -169,7 +169,7 @@ static void test_damage(void **state)
 static void test_cut_while_open(void **state)
 {
 	const int damaged = err_row(ERR_STORE_DAMAGED)->exit;
-	CLEAN(buf) struct buf good;
+	CLEAN(buf) struct buf good = {0};
 	char path[128];
 	unsigned pages;
 	struct peer s;

@@ -72,7 +72,7 @@ static void send_error(struct front *f, const struct pending *q, const struct pl
 {
 	const struct err_row *row = err_row(e->code);
 	char http[12], text[TEXT_MAX];
-	CLEAN(buf) struct buf body;
+	CLEAN(buf) struct buf body = {0};
 
 	(void)snprintf(http, sizeof(http), "%d", row->http);
 	printable(text, e->text);
@@ -114,7 +114,7 @@ static natsStatus plain_answer(struct front *f, const struct pending *q, const s
 			       struct err *e)
 {
 	const char *const headers[3][2] = {{HDR_MODE, plain_mode(a->mode)}};
-	CLEAN(buf) struct buf body;
+	CLEAN(buf) struct buf body = {0};
 
 	buf_init(&body, (size_t)FRONT_MESSAGE_MAX);
 	if (plain_result(q->plain, (enum err_code)a->error, a->mode, a->p, a->len, &body, e))

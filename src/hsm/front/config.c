@@ -7,7 +7,7 @@
 
 int front_config_read(struct front_config *c, int fd, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	int64_t max = 0;
 
 	memset(c, 0, sizeof(*c));

@@ -138,7 +138,7 @@ void discovery_answer(struct front *f, const char *subject, const char *reply)
 {
 	const struct verb *verb = verb_for(f, subject);
 	CLEAN(json) json_t *o = NULL;
-	CLEAN(buf) struct buf text;
+	CLEAN(buf) struct buf text = {0};
 	struct view v;
 
 	buf_init(&text, DISCOVERY_MAX);

@@ -165,7 +165,7 @@ static void put_segment(struct keyd *k, struct root *r, struct buf *t, uint64_t 
 
 int audit_put(struct keyd *k, struct root *r, struct buf *t, struct err *e)
 {
-	CLEAN(buf) struct buf body;
+	CLEAN(buf) struct buf body = {0};
 	uint64_t first = 0;
 	uint32_t n = 0;
 	struct rd rd;
@@ -325,7 +325,7 @@ static int segment_open(struct keyd *k, struct bytes id, struct bytes blob, stru
 static int follow(void *arg, struct bytes id, struct bytes blob, struct err *e)
 {
 	struct follow *f = arg;
-	CLEAN(buf) struct buf plain;
+	CLEAN(buf) struct buf plain = {0};
 	uint8_t before[32];
 	uint64_t first;
 	struct rd rd;
@@ -371,7 +371,7 @@ struct rotate {
 static int rotate(void *arg, struct bytes id, struct bytes blob, struct err *e)
 {
 	struct rotate *ro = arg;
-	CLEAN(buf) struct buf plain;
+	CLEAN(buf) struct buf plain = {0};
 	uint8_t before[32];
 	uint64_t first;
 	struct rd rd;
@@ -418,7 +418,7 @@ struct reading {
 static int read_segment(void *arg, struct bytes id, struct bytes blob, struct err *e)
 {
 	struct reading *rg = arg;
-	CLEAN(buf) struct buf plain;
+	CLEAN(buf) struct buf plain = {0};
 	uint8_t before[32];
 	uint64_t first;
 	struct rd rd;

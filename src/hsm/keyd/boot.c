@@ -22,7 +22,7 @@ static const uint8_t slot_id_bytes[VAULT_ID] = "slot";
 
 void boot_seal(struct keyd *k, struct buf *blob)
 {
-	CLEAN(buf) struct buf plain;
+	CLEAN(buf) struct buf plain = {0};
 	uint8_t key[32];
 
 	buf_init(&plain, 1u << 14);
@@ -76,7 +76,7 @@ static int boot_parse(struct boot_record *b, const struct buf *plain, struct err
 
 static int boot_read(struct keyd *k, const struct buf *blob, struct boot_record *b, struct err *e)
 {
-	CLEAN(buf) struct buf plain;
+	CLEAN(buf) struct buf plain = {0};
 	uint64_t version;
 	uint8_t key[32];
 	int rc;
@@ -165,7 +165,7 @@ static int boot_take(struct keyd *k, const struct boot_record *b, const struct b
 
 static int load_boot(struct keyd *k, struct err *e)
 {
-	CLEAN(buf) struct buf boot, pass, au;
+	CLEAN(buf) struct buf boot = {0}, pass = {0}, au = {0};
 	const struct keyd_config *c = &k->cfg;
 	struct boot_record b;
 	int rc;
@@ -210,7 +210,7 @@ int slot_salt(struct keyd *k, uint8_t salt[static VAULT_SALT], struct err *e)
 static int slot_open(const struct buf *blob, enum blob_kind kind, const uint8_t slot_key[static 32],
 		     uint8_t domain[static 32], struct err *e)
 {
-	CLEAN(buf) struct buf plain;
+	CLEAN(buf) struct buf plain = {0};
 	uint64_t version;
 
 	buf_init(&plain, 64);

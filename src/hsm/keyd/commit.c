@@ -108,7 +108,7 @@ bool object_id_ok(struct keyd *k, struct object *o, const uint8_t id[static VAUL
 
 static void put_records(struct keyd *k, struct change *ch, struct root *r, struct buf *t)
 {
-	CLEAN(buf) struct buf plain, blob;
+	CLEAN(buf) struct buf plain = {0}, blob = {0};
 	uint64_t term[4];
 
 	buf_init(&plain, 1u << 20);
@@ -220,7 +220,7 @@ static void apply(struct keyd *k, struct change *ch, const struct root *r)
 static int settle(struct keyd *k, const struct buf *root, struct err *e)
 {
 	uint64_t until = keyd_ticks() + SETTLE_MS;
-	CLEAN(buf) struct buf now;
+	CLEAN(buf) struct buf now = {0};
 
 	buf_init(&now, 4096);
 	do {
@@ -281,7 +281,7 @@ int commit_change(struct keyd *k, struct change *ch, struct job *j, const struct
 {
 	struct audit_mark mark;
 	const struct op_row *op = j ? j->c.op : NULL;
-	CLEAN(buf) struct buf root, t;
+	CLEAN(buf) struct buf root = {0}, t = {0};
 	struct root r;
 	int rc = 0;
 

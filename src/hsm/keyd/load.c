@@ -63,7 +63,7 @@ struct load {
 static int load_one(void *arg, struct bytes id, struct bytes blob, struct err *e)
 {
 	struct load *l = arg;
-	CLEAN(buf) struct buf plain;
+	CLEAN(buf) struct buf plain = {0};
 	struct object *o = NULL;
 	struct bytes priv = {NULL, 0};
 	uint64_t version, term[4];
@@ -116,7 +116,7 @@ int load_records(struct keyd *k, const struct root *r, struct objects *into, str
 
 static int load_root(struct keyd *k, struct root *r, struct err *e)
 {
-	CLEAN(buf) struct buf blob, plain;
+	CLEAN(buf) struct buf blob = {0}, plain = {0};
 	uint8_t hash[32];
 	uint64_t version;
 

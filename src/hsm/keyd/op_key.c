@@ -154,7 +154,7 @@ int commit_key_remove(struct job *j, struct buf *out, struct err *e)
 static int private_of(struct keyd *k, const struct object *o, struct buf *plain, struct bytes *priv,
 		      struct err *e)
 {
-	CLEAN(buf) struct buf blob;
+	CLEAN(buf) struct buf blob = {0};
 	struct object *stored = NULL;
 	uint64_t version;
 
@@ -177,7 +177,7 @@ static int private_of(struct keyd *k, const struct object *o, struct buf *plain,
 int commit_key_set(struct job *j, struct buf *out, struct err *e)
 {
 	struct keyd *k = j->c.k;
-	CLEAN(buf) struct buf plain;
+	CLEAN(buf) struct buf plain = {0};
 	struct change ch = {0};
 	struct object *o, *n;
 	struct bytes priv;

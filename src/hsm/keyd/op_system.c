@@ -128,7 +128,7 @@ static int add_bootstrap_users(struct keyd *k, struct change *ch, struct err *e)
 int commit_provision(struct job *j, struct buf *out, struct err *e)
 {
 	struct keyd *k = j->c.k;
-	CLEAN(buf) struct buf boot, slot;
+	CLEAN(buf) struct buf boot = {0}, slot = {0};
 	struct change ch = {.boot = &boot, .slot_pass = &slot};
 	uint8_t domain[32];
 	int rc;
@@ -227,7 +227,7 @@ int lane_config_get(struct call *c, struct buf *out, struct err *e)
 int commit_config_set(struct job *j, struct buf *out, struct err *e)
 {
 	struct keyd *k = j->c.k;
-	CLEAN(buf) struct buf slot;
+	CLEAN(buf) struct buf slot = {0};
 	struct change ch = {0};
 	uint8_t key[32], salt[VAULT_SALT] = {0};
 

@@ -115,7 +115,7 @@ int commit_user_remove(struct job *j, struct buf *out, struct err *e)
 	struct keyd *k = j->c.k;
 	struct bootstrap saved[BOOTSTRAP_MAX];
 	unsigned nsaved = k->nbootstrap;
-	CLEAN(buf) struct buf boot;
+	CLEAN(buf) struct buf boot = {0};
 	struct change ch = {0};
 	struct object *o;
 	struct rd r;

@@ -174,7 +174,7 @@ static bool memory_locks(const struct config *c)
 
 static bool swap_is_on(void)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	const char *nl;
 
 	buf_init(&b, 65536);

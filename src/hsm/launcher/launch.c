@@ -121,7 +121,7 @@ static int front_json(const struct config *c, struct buf *out, struct err *e)
 /* A file without a name: nothing to clean up, nothing for others to read. */
 static int front_config_fd(const struct config *c, int *out, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	CLEAN(fd) int fd = memfd_create("hsm-front configuration", MFD_CLOEXEC);
 
 	buf_init(&b, 65536);

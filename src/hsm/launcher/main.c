@@ -111,7 +111,7 @@ static int cmd_check(struct cli *c, struct err *e)
 {
 	CLEAN(config) struct config cfg = {0};
 	CLEAN(json) json_t *all = json_object();
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	buf_init(&b, 65536);
 	if (load(c, &cfg, e) || config_check_files(&cfg, e))
@@ -175,16 +175,19 @@ static const struct cli_cmd cmds[] = {
 	 .help = "Prints the HSM's identity (X…) for clients to pin",
 	 .opts = json_opts,
 	 .run = cmd_identity,
+	 .examples = (const char *const[]){"hsmd identity", NULL},
 	 .about = "Exit status 7 when the service never ran on this data directory."},
 	{.path = "check-config",
 	 .help = "Checks configuration and secrets and prints what is in force",
 	 .opts = check_opts,
 	 .run = cmd_check,
+	 .examples = (const char *const[]){"hsmd check-config -c hsm.yaml --no-secrets", NULL},
 	 .about = "Exit status 2 when something is wrong; the line names file and line."},
 	{.path = "settings",
 	 .help = "Lists every setting: key of the file, variable, default",
 	 .opts = json_opts,
-	 .run = cmd_settings},
+	 .run = cmd_settings,
+	 .examples = (const char *const[]){"hsmd settings --json", NULL}},
 	{0},
 };
 
@@ -193,6 +196,7 @@ static const struct cli_prog prog = {
 	.help = "launcher of the signing service",
 	.opts = global_opts,
 	.cmds = cmds,
+	.examples = (const char *const[]){"hsmd -c /etc/signbox/hsm.yaml", "hsmd health", NULL},
 	.about = "Variables of the environment win over the file; 'hsmd settings' lists both.\n"
 		 "UNLOCKPW holds the unlock passphrase itself.",
 };

@@ -89,7 +89,7 @@ static void forget_env(void)
 
 static void say_start(const struct supervise *s)
 {
-	CLEAN(buf) struct buf w;
+	CLEAN(buf) struct buf w = {0};
 
 	buf_init(&w, 256);
 	boot_warnings_text(s->warnings, &w);

@@ -379,7 +379,7 @@ struct hello hsm_hello(struct hsm *h)
 
 void hsm_scan_log(struct hsm *h)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	struct err e;
 
 	buf_init(&b, 64u << 20);

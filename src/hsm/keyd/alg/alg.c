@@ -58,8 +58,8 @@ static int warm(const struct alg_ops *ops, struct err *e)
 {
 	const struct key_type_row *row = key_type_row(ops->type);
 	unsigned bits = ops->type == KEY_RSA ? WARM_BITS : row->min_bits;
-	CLEAN(buf) struct buf priv;
-	CLEAN(buf) struct buf pub;
+	CLEAN(buf) struct buf priv = {0};
+	CLEAN(buf) struct buf pub = {0};
 
 	buf_init(&priv, ALG_PRIV_MAX);
 	priv.secret = true;
