@@ -33,19 +33,19 @@ inner = make -j$(JOBS) $(if $(findstring k,$(firstword -$(MAKEFLAGS))),-k) V=$(V
 dev = $(OCI) enter dev -- $(inner) IN=dev
 test = $(OCI) enter test -- $(inner) IN=test FUZZ_SECONDS=$(FUZZ_SECONDS)
 
-.PHONY: all images demo test lint bench fuzz lock clean help rootfs dev-rootfs
+.PHONY: all images demo test test-containers lint bench fuzz lock clean help rootfs dev-rootfs
 all: dev-rootfs		## Build all that ships into build/bin (the default)
 	$(Q)$(dev) all
 
 images: all		## Every image, as an OCI layout in build/images
-	$(Q)build/bin/ocibuild build
+	$(Q)build/bin/ocibuild build -j $(JOBS) $(addprefix --revision=,$(shell [ -z "$$(git status --porcelain 2>&1)" ] && git rev-parse -q --verify HEAD))
 
 demo: rootfs all	## From nothing to signatures over NATS that openssl verifies
 	$(Q)$(test) demo
-
 test: rootfs images	## Every test that needs no container engine (SAN=1: unit tests under ASan, UBSan)
-	$(Q)$(test) $(if $(SAN),FLAVOUR=san san,test)
-
+	$(Q)$(if $(SAN),,tests/interop/tools.sh; )$(test) $(if $(SAN),FLAVOUR=san san,test)
+test-containers: images	## Tests on docker and podman, which it installs, starts and stops
+	$(Q)tests/containers/run
 lint: rootfs all	## Layers, sizes, banned functions, format, shell, man pages, hardening
 	$(Q)$(test) lint
 bench: rootfs all	## Targets and figures
@@ -59,8 +59,7 @@ clean:			## Remove build/ (the download cache stays)
 	$(Q)rm -rf --one-file-system build
 
 help:			## This list
-	@awk -F '\t+## ' '/^[a-z-]+:.*## / { sub(":.*", "", $$1); printf "  make %-7s %s\n", $$1, $$2 }' Makefile
-
+	@awk -F '\t+## ' '/^[a-z-]+:.*## / { sub(":.*", "", $$1); printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 dev-rootfs: $(OCI)
 	$(Q)$(OCI) fetch && $(OCI) rootfs dev
 rootfs: dev-rootfs
@@ -104,11 +103,10 @@ endif
 srcs = $(wildcard src/$(1)/*.c $(if $(filter hsm/keyd,$(1)),src/hsm/keyd/alg/*.c))
 objs = $(patsubst src/%.c,$(O)/%.o,$(filter-out $(ONLINE),$(call srcs,$(1))))
 lib = $(O)/lib/$(subst /,-,$(1)).a
-
 NATS := -lnats_static -lprotobuf-c -lssl
 CRYPTO := -lcrypto -lsodium -l25519 -lrandombytes
 # executable: its own folder (linked whole), the folders under it, the libraries
-EXES := hsmd hsm-front hsm-keyd hsm-store signbox ocibuild
+EXES := hsmd hsm-front hsm-keyd hsm-store signbox nk ocibuild
 hsmd.dir := hsm/launcher
 hsmd.use := ui json nkey proto crypto base
 hsmd.ld := -lyaml -ljansson -lseccomp $(CRYPTO)
@@ -122,13 +120,13 @@ hsm-store.dir := hsm/store
 hsm-store.use := proto crypto base
 hsm-store.ld := -llmdb -lseccomp $(CRYPTO)
 signbox.dir := box
-signbox.use := $(filter box/%,$(FOLDERS)) client conn proto nkey json ui crypto base
-signbox.ld := $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO)
+signbox.use := box/top $(filter box/%,$(filter-out box/top,$(FOLDERS))) client conn proto nkey json ui crypto base
+signbox.ld := -levent_openssl -levent_extra -levent_core $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO) -lcrypt -lm
 ocibuild.dir := ocibuild
 ocibuild.use := ocibuild/oci json ui crypto base
 ocibuild.ld = $(shell pkgconf --static --libs libarchive) -lyaml -ljansson -lcrypto -lzstd -lz
-# only what has a main() yet
-BIN := $(foreach x,$(EXES),$(if $(wildcard src/$($(x).dir)/main.c),build/bin/$(x)))
+$(eval nk.dir := box/nk)$(eval nk.use := ui nkey json crypto base)$(eval nk.ld := -ljansson -lsodium)
+BIN := $(addprefix build/bin/,$(EXES))
 
 .PHONY: all test lint bench demo fuzz san
 all: build/bin/SHA256SUMS $(foreach l,$(FOLDERS),$(call lib,$(l)))
@@ -148,14 +146,16 @@ $(foreach l,$(FOLDERS),$(eval $(call lib_rule,$(l))))
 define exe_rule
 $(O)/bin/$(1): $(call objs,$($(1).dir)) $(foreach l,$($(1).use),$(call lib,$(l)))
 	@mkdir -p $$(@D)
-	$(call say,LD,$(1)) $$(CC) $$(LDFLAGS) -o $$@ $$^ $$($(1).ld) >$$@.log 2>&1 || { cat $$@.log >&2; exit 1; }
+	$(call say,LD,$(1)) $$(CC) $$(LDFLAGS) -Wl,-Map=$$@.map -o $$@ $$^ $$($(1).ld) >$$@.log 2>&1 || { cat $$@.log >&2; exit 1; }
 endef
 $(foreach x,$(EXES),$(eval $(call exe_rule,$(x))))
-
 build/bin/%: $(O)/bin/%
 	$(Q)mkdir -p $(@D) && strip -o $@ $<
 
-build/bin/SHA256SUMS: $(BIN)
+# what of Debian's libraries the linker put into it (src/ocibuild/oci/linked.h)
+build/bin/%.linked: $(O)/bin/% build/bin/ocibuild
+	$(Q)build/bin/ocibuild linked $<.map >$@
+build/bin/SHA256SUMS: $(BIN) $(BIN:=.linked)
 	$(Q)cd build/bin && sha256sum $(notdir $(BIN)) > SHA256SUMS
 
 # tests: each file is a program, linked with what it needs of all folders
@@ -164,7 +164,7 @@ PROGRAMS := $(patsubst tests/%.c,$(T)/%,$(wildcard tests/unit/test_*.c \
 	$(if $(filter ship,$(FLAVOUR)),tests/e2e/*.c tests/bench/*.c))) $(T)/ocibuild
 HARNESSES := $(patsubst tests/fuzz/%.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 ALL_A := $(foreach l,$(FOLDERS),$(call lib,$(l)))
-ALL_LD := -lnats_static -lprotobuf-c -lssl -lcrypto -lsodium -l25519 -lrandombytes -llmdb \
+ALL_LD := -levent_openssl -levent_extra -levent_core -lnats_static -lprotobuf-c -lssl -lcrypto -lsodium -l25519 -lrandombytes -llmdb \
 	-ljansson -lyaml -lseccomp -larchive -lzstd -lz -lpthread -lm
 
 # what the end-to-end programs share

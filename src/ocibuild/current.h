@@ -12,9 +12,10 @@
 #include "ocibuild/spec.h"
 
 struct current {
-	const char *images; /* folder of the definitions and the lock */
-	const char *build;  /* build folder */
-	bool locked;	    /* only the committed lock will do */
+	const char *images;	 /* folder of the definitions and the lock */
+	const char *build;	 /* build folder */
+	bool locked;		 /* only the committed lock will do */
+	const char *compression; /* of layers; NULL: what is released */
 	struct spec_set set;
 	struct lock lock;
 	struct cache cache;

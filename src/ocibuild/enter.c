@@ -48,6 +48,11 @@ static void bwrap_args(struct args *a, const struct enter *en, bool pid_ns)
 	add(a, "/");
 	for (size_t i = 0; i < sizeof(mid) / sizeof(mid[0]); i++)
 		add(a, mid[i]);
+	if (en->cache) {
+		add(a, "--ro-bind");
+		add(a, en->cache);
+		add(a, ENTER_CACHE);
+	}
 	add(a, "--bind");
 	add(a, en->bind);
 	add(a, "/src");
@@ -81,6 +86,21 @@ static int put_mount(const char *from, const char *root, const char *to, const c
 	return 0;
 }
 
+/* Below /run, which is a fresh tmpfs here. */
+static int mount_cache(const struct enter *en, struct err *e)
+{
+	char path[4096];
+
+	if (!en->cache)
+		return 0;
+	snprintf(path, sizeof(path), "%s" ENTER_CACHE, en->root);
+	if (mkdir(path, 0755) < 0)
+		return err_errno(e, ERR_IO, "cannot make %s", path);
+	if (put_mount(en->cache, en->root, ENTER_CACHE, NULL, MS_BIND, e))
+		return -1;
+	return put_mount(NULL, en->root, ENTER_CACHE, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, e);
+}
+
 static int into_chroot(const struct enter *en, struct err *e)
 {
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -92,7 +112,7 @@ static int into_chroot(const struct enter *en, struct err *e)
 	    put_mount("/dev", en->root, "/dev", NULL, MS_BIND | MS_REC, e) ||
 	    put_mount("tmpfs", en->root, "/tmp", "tmpfs", 0, e) ||
 	    put_mount("tmpfs", en->root, "/run", "tmpfs", 0, e) ||
-	    put_mount(en->bind, en->root, "/src", NULL, MS_BIND, e) ||
+	    put_mount(en->bind, en->root, "/src", NULL, MS_BIND, e) || mount_cache(en, e) ||
 	    put_mount(NULL, en->root, "", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, e))
 		return -1;
 	if (chroot(en->root) < 0 || chdir("/src") < 0)
@@ -106,6 +126,8 @@ static int set_env(const struct enter *en, struct err *e)
 		return err_set(e, ERR_NOMEM, NULL);
 	for (size_t i = 0; i < NFIXED; i++)
 		putenv((char *)(uintptr_t)fixed_env[i]);
+	if (en->cache)
+		putenv((char *)(uintptr_t)"SIGNBOX_CACHE=" ENTER_CACHE);
 	for (size_t i = 0; en->env && en->env[i]; i++)
 		putenv(en->env[i]);
 	return 0;

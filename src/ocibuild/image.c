@@ -9,6 +9,7 @@ void image_free(struct image *im)
 {
 	free(im->files);
 	free(im->users);
+	json_decref(im->groups);
 	json_decref(im->config);
 	*im = (struct image){0};
 }
@@ -37,9 +38,14 @@ static bool parse_owner(const char *s, uint32_t *uid, uint32_t *gid)
 	return !*end && u < 65536 && g < 65536;
 }
 
+void image_untitled(struct image *im)
+{
+	json_object_del(im->config, "title");
+}
+
 /* ---- the stanza `image` ---- */
 
-static bool is_owner(const char *s)
+bool image_is_owner(const char *s)
 {
 	uint32_t u, g;
 
@@ -67,7 +73,7 @@ static bool is_text(const char *s)
 	return true;
 }
 
-enum form { STR, LIST, MAP };
+enum form { STR, LIST, MAP, HEALTH };
 
 /* Keys of the stanza. What is typed becomes Config of the OCI image in oci.c. */
 static const struct {
@@ -79,7 +85,7 @@ static const struct {
 	{"title", STR, is_text, "one line"},
 	{"licenses", STR, is_text, "an SPDX expression"},
 	{"version", STR, is_text, "\"project\" or the name of a package"},
-	{"user", STR, is_owner, "two numbers, UID:GID"},
+	{"user", STR, image_is_owner, "two numbers, UID:GID"},
 	{"workdir", STR, is_absolute, "an absolute path"},
 	{"env", MAP, is_text, "text in one line"},
 	{"entrypoint", LIST, is_text, "text in one line"},
@@ -87,7 +93,7 @@ static const struct {
 	{"ports", LIST, is_port, "NUMBER/tcp or NUMBER/udp"},
 	{"volumes", LIST, is_absolute, "an absolute path"},
 	{"stop_signal", STR, is_text, "the name of a signal"},
-	{"healthcheck", LIST, is_text, "text in one line"},
+	{"healthcheck", HEALTH, is_text, "text in one line"},
 	{"labels", MAP, is_text, "text in one line"},
 	{"annotations", MAP, is_text, "text in one line"},
 };
@@ -106,6 +112,43 @@ static int check_string(const struct json_doc *d, const json_t *parent, const ch
 	return 0;
 }
 
+/* The command, and seconds; those that are absent are the engine's. */
+static int check_health(const struct json_doc *d, const json_t *stanza, json_t *v, size_t row,
+			struct err *e)
+{
+	json_t *command = NULL;
+	int64_t seconds[4];
+	const struct json_want want[] = {
+		{.key = "command", .kind = JSON_IS_ARR, .out = &command, .need = true},
+		{.key = "interval",
+		 .kind = JSON_IS_INT,
+		 .out = &seconds[0],
+		 .min = 1,
+		 .max = 86400},
+		{.key = "timeout", .kind = JSON_IS_INT, .out = &seconds[1], .min = 1, .max = 86400},
+		{.key = "start_period",
+		 .kind = JSON_IS_INT,
+		 .out = &seconds[2],
+		 .min = 1,
+		 .max = 86400},
+		{.key = "retries", .kind = JSON_IS_INT, .out = &seconds[3], .min = 1, .max = 1000},
+		{0},
+	};
+	json_t *item;
+	size_t i;
+
+	if (json_fields(d, v, want, e))
+		return -1;
+	if (!json_array_size(command))
+		return json_complain(d, stanza, "healthcheck", 0, e, "its command is empty");
+	json_array_foreach(command, i, item)
+	{
+		if (check_string(d, command, NULL, i, item, row, e))
+			return -1;
+	}
+	return 0;
+}
+
 static int check_value(const struct json_doc *d, const json_t *stanza, json_t *v, size_t row,
 		       struct err *e)
 {
@@ -115,6 +158,8 @@ static int check_value(const struct json_doc *d, const json_t *stanza, json_t *v
 
 	if (keys[row].form == STR)
 		return check_string(d, stanza, keys[row].key, 0, v, row, e);
+	if (keys[row].form == HEALTH)
+		return check_health(d, stanza, v, row, e);
 	json_array_foreach(v, i, item)
 	{
 		if (check_string(d, v, NULL, i, item, row, e))
@@ -130,7 +175,8 @@ static int check_value(const struct json_doc *d, const json_t *stanza, json_t *v
 	return 0;
 }
 
-/* Lists and strings replace those of the base, objects are merged by key. */
+/* Lists and strings replace those of the base (empty ones take them away), objects are
+ * merged by key. */
 static int merge(struct image *im, const char *key, json_t *v, struct err *e)
 {
 	json_t *old = json_object_get(im->config, key);
@@ -138,6 +184,8 @@ static int merge(struct image *im, const char *key, json_t *v, struct err *e)
 
 	if (json_is_object(v) && old)
 		rc = json_object_update(old, v);
+	else if (!json_is_object(v) && !json_array_size(v) && !json_string_length(v))
+		rc = old ? json_object_del(im->config, key) : 0;
 	else
 		rc = json_object_set_new(im->config, key, json_deep_copy(v));
 	/* the base's arguments are not for another program */
@@ -162,8 +210,7 @@ static int take_stanza(struct image *im, const struct json_doc *d, json_t *stanz
 									: (void *)&v[i]};
 	if (json_fields(d, stanza, want, e))
 		return -1;
-	/* a title is for one image */
-	json_object_del(im->config, "title");
+	image_untitled(im);
 	for (size_t i = 0; i < NKEYS; i++) {
 		if (str[i])
 			v[i] = json_object_get(stanza, keys[i].key);
@@ -186,11 +233,13 @@ static int take_users(struct image *im, const struct json_doc *d, const json_t *
 {
 	size_t n = json_array_size(arr);
 
-	im->users = calloc(n + 1, sizeof(*im->users));
-	if (!im->users)
+	struct image_user *v = reallocarray(im->users, im->nusers + n + 1, sizeof(*v));
+
+	if (!v)
 		return err_set(e, ERR_NOMEM, NULL);
+	im->users = v;
 	for (size_t i = 0; i < n; i++) {
-		struct image_user *u = &im->users[i];
+		struct image_user *u = &im->users[im->nusers];
 		const struct json_want want[] = {
 			{.key = "name", .kind = JSON_IS_STR, .out = &u->name, .need = true},
 			{.key = "uid",
@@ -203,18 +252,18 @@ static int take_users(struct image *im, const struct json_doc *d, const json_t *
 			{0},
 		};
 
-		u->gid = -1;
-		if (!json_is_object(json_array_get(arr, i)))
+		*u = (struct image_user){.gid = -1, .item = json_array_get(arr, i)};
+		if (!json_is_object(u->item))
 			return json_complain(d, arr, NULL, i, e, "a user has name, uid and home");
-		if (json_fields(d, json_array_get(arr, i), want, e))
+		if (json_fields(d, u->item, want, e))
 			return -1;
 		if (u->gid < 0)
 			u->gid = u->uid;
 		if (!good_account(u->name) || !is_absolute(u->home) || strchr(u->home, ':') ||
 		    !is_text(u->home))
 			return json_complain(d, arr, NULL, i, e, "malformed name or home");
+		im->nusers++;
 	}
-	im->nusers = n;
 	return 0;
 }
 
@@ -230,8 +279,9 @@ static int take_groups(struct image *im, const struct json_doc *d, json_t *obj, 
 		if (!good_account(name) || !json_is_integer(v) || n < 0 || n > 65535)
 			return json_complain(d, obj, name, 0, e, "a group is NAME: NUMBER");
 	}
-	im->groups = obj;
-	return 0;
+	if (!im->groups && !(im->groups = json_object()))
+		return err_set(e, ERR_NOMEM, NULL);
+	return json_object_update(im->groups, obj) ? err_set(e, ERR_NOMEM, NULL) : 0;
 }
 
 static bool good_path(const char *p)
@@ -299,35 +349,45 @@ static int check_file(struct image_file *f, const struct json_doc *d, const json
 	return 0;
 }
 
+/* Where a file goes: a new place, or that of the definition's which a variant replaces. */
+static struct image_file *place_of(struct image *im, const struct image_file *f, size_t before)
+{
+	for (size_t i = 0; i < before; i++)
+		if (!f->names && !im->files[i].names && strcmp(im->files[i].path, f->path) == 0 &&
+		    strcmp(f->path, "/") != 0)
+			return &im->files[i];
+	return &im->files[im->nfiles++];
+}
+
 static int take_files(struct image *im, const struct json_doc *d, const json_t *arr, struct err *e)
 {
-	size_t n = json_array_size(arr);
+	size_t n = json_array_size(arr), before = im->nfiles;
+	struct image_file *v = reallocarray(im->files, before + n + 1, sizeof(*v));
 
-	im->files = calloc(n + 1, sizeof(*im->files));
-	if (!im->files)
+	if (!v)
 		return err_set(e, ERR_NOMEM, NULL);
+	im->files = v;
 	for (size_t i = 0; i < n; i++) {
-		struct image_file *f = &im->files[i];
+		struct image_file f = {.item = json_array_get(arr, i)};
 		const char *mode = NULL, *owner = NULL;
 		const struct json_want want[] = {
-			{.key = "path", .kind = JSON_IS_STR, .out = &f->path, .need = true},
-			{.key = "copy", .kind = JSON_IS_STR, .out = &f->copy},
-			{.key = "link", .kind = JSON_IS_STR, .out = &f->link},
-			{.key = "names", .kind = JSON_IS_ARR, .out = &f->names},
-			{.key = "text", .kind = JSON_IS_STR, .out = &f->text},
-			{.key = "set", .kind = JSON_IS_OBJ, .out = &f->set},
+			{.key = "path", .kind = JSON_IS_STR, .out = &f.path, .need = true},
+			{.key = "copy", .kind = JSON_IS_STR, .out = &f.copy},
+			{.key = "link", .kind = JSON_IS_STR, .out = &f.link},
+			{.key = "names", .kind = JSON_IS_ARR, .out = &f.names},
+			{.key = "text", .kind = JSON_IS_STR, .out = &f.text},
+			{.key = "set", .kind = JSON_IS_OBJ, .out = &f.set},
 			{.key = "mode", .kind = JSON_IS_STR, .out = &mode},
 			{.key = "owner", .kind = JSON_IS_STR, .out = &owner},
 			{0},
 		};
 
-		f->item = json_array_get(arr, i);
-		if (!json_is_object(f->item))
+		if (!json_is_object(f.item))
 			return json_complain(d, arr, NULL, i, e, "a file has a path and more");
-		if (json_fields(d, f->item, want, e) || check_file(f, d, arr, i, mode, owner, e))
+		if (json_fields(d, f.item, want, e) || check_file(&f, d, arr, i, mode, owner, e))
 			return -1;
+		*place_of(im, &f, before) = f;
 	}
-	im->nfiles = n;
 	return 0;
 }
 
@@ -349,9 +409,6 @@ int image_take(struct image *im, const struct json_doc *d, const struct image_pa
 		rc = take_groups(to, d, p->groups, e);
 	if (rc == 0 && p->files)
 		rc = take_files(to, d, p->files, e);
-	to->raw[0] = p->users;
-	to->raw[1] = p->groups;
-	to->raw[2] = p->files;
 	if (!own)
 		image_free(&other);
 	return rc;

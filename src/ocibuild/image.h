@@ -22,24 +22,26 @@ struct image_file {
 	json_t *set;	  /* NAME: value; lines of a file that a package brought */
 	int mode;	  /* -1: by kind */
 	uint32_t uid, gid;
-	const json_t *item; /* for messages */
+	const json_t *item; /* as it is written */
 };
 
 struct image_user {
 	const char *name, *home;
 	int64_t uid, gid;
+	const json_t *item;
 };
 
 struct image {
 	bool is; /* this definition itself has the stanza */
-	/* Of this definition only, not of its base. */
+	/* Of this image only, not of its base. A variant's file replaces its definition's
+	 * of the same path. */
 	struct image_file *files;
 	size_t nfiles;
 	struct image_user *users;
 	size_t nusers;
 	json_t *groups; /* name: number; NULL: none */
-	json_t *raw[3]; /* users, groups and files as written; for show */
-	/* Merged. Owned: one object with the keys of the table in image.c. */
+	/* Merged: one object with the keys of the table in image.c. An empty list or string
+	 * takes away what the base has. */
 	json_t *config;
 };
 
@@ -48,13 +50,17 @@ struct image_parts {
 	json_t *image, *users, *groups, *files;
 };
 
-/* Takes one file of the chain, the base first; own: the definition itself. d must live
- * as long as im. CONFIG with file and line for what does not fit. */
+/* Takes one file of the chain (or a variant in it), the base first; own: it is of the
+ * image itself. d must live as long as im. CONFIG with file and line for what does not fit. */
 int image_take(struct image *im, const struct json_doc *d, const struct image_parts *p, bool own,
 	       struct err *e);
+/* Forgets the title, which is for one image. */
+void image_untitled(struct image *im);
 void image_free(struct image *im);
 
 /* A string of the merged stanza, or "". */
 const char *image_str(const struct image *im, const char *key);
+/* "UID:GID", two numbers. */
+bool image_is_owner(const char *s);
 
 #endif

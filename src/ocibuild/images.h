@@ -7,9 +7,16 @@
 
 int images_ls(struct cli *c, struct err *e);
 int images_show(struct cli *c, struct err *e);
+int images_linked(struct cli *c, struct err *e);
 int images_plan(struct cli *c, struct err *e);
 int images_build(struct cli *c, struct err *e);
+int images_verify(struct cli *c, struct err *e);
 int images_inspect(struct cli *c, struct err *e);
+int images_check(struct cli *c, struct err *e);
+int images_diff(struct cli *c, struct err *e);
 int images_tree(struct cli *c, struct err *e);
+int images_sbom(struct cli *c, struct err *e);
+int images_save(struct cli *c, struct err *e);
+int images_load(struct cli *c, struct err *e);
 
 #endif

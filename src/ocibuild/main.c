@@ -67,6 +67,9 @@ static int cmd_enter(struct cli *c, struct err *e)
 	if (strchr(c->argv[0], '/') || c->argv[0][0] == '.')
 		return cli_usage(e, "malformed name of a rootfs");
 	snprintf(root, sizeof(root), "%s/rootfs/%s", cur.build, c->argv[0]);
+	/* without one a command that needs it says so */
+	if (cache_open(&cur.cache, NULL) == 0)
+		en.cache = cur.cache.dir;
 	en.root = root;
 	en.env = env;
 	return enter_exec(&en, e);
@@ -95,8 +98,43 @@ static const struct cli_opt show_opts[] = {
 	{"expanded", 0, NULL, "With everything that its bases give it, and the versions"},
 	{0},
 };
+static const struct cli_opt save_opts[] = {
+	{"output", 'o', "FILE", "Write FILE in one step; -: standard output (the default)"},
+	{"prefix", 0, "PREFIX", "What tags begin with (signbox)"},
+	{"attached", 0, NULL, "With SBOMs and provenance, which are for registries"},
+	{0},
+};
+static const struct cli_opt load_opts[] = {
+	{"into", 0, "ENGINE", "docker or podman; otherwise the first that answers"},
+	{"prefix", 0, "PREFIX", "What tags begin with (signbox)"},
+	{0},
+};
+static const struct cli_opt sbom_opts[] = {
+	{"format", 'f', "FORMAT", "Print the document itself: spdx, cyclonedx or provenance"},
+	{0},
+};
+static const struct cli_opt build_opts[] = {
+	{"revision", 0, "COMMIT", "Name the commit of the sources in the provenance"},
+	{"jobs", 'j', "N", "Threads (as many as there are processors)"},
+	{0},
+};
+static const struct cli_opt verify_opts[] = {
+	{"jobs", 'j', "N", "Threads (as many as there are processors)"},
+	{"keep-rootfs", 0, NULL, "Take the rootfs of the build folder; do not make it again too"},
+	{0},
+};
+static const struct cli_opt linked_opts[] = {
+	{"root", 0, "DIR", "Look packages up in the root file system DIR, not in this one"},
+	{0},
+};
 static const struct cli_opt tree_opts[] = {
 	{"depth", 'd', "N", "Levels of directories (3)"},
+	{0},
+};
+static const struct cli_opt check_opts[] = {
+	{"variant", 0, "VARIANT", "Apply the rules for runtime, compat, debug or dev"},
+	{"waived", 0, NULL, "Print what the definitions waive, too"},
+	{"rules", 0, NULL, "Print the rules, and check nothing"},
 	{0},
 };
 #endif
@@ -126,6 +164,12 @@ static const struct cli_cmd commands[] = {
 	 .opts = show_opts,
 	 .run = images_show,
 	 .examples = EXAMPLES("ocibuild show --expanded hsm")},
+	{.path = "linked",
+	 .help = "Tells whose static libraries are in a program, by its linker's map",
+	 .args = "MAP",
+	 .opts = linked_opts,
+	 .run = images_linked,
+	 .examples = EXAMPLES("ocibuild linked build/obj/bin/hsmd.map --root build/rootfs/dev")},
 	{.path = "plan",
 	 .help = "Tells what a build would do, and does nothing",
 	 .args = "[IMAGE...]",
@@ -134,19 +178,65 @@ static const struct cli_cmd commands[] = {
 	{.path = "build",
 	 .help = "Builds images into the OCI layout below the build folder",
 	 .args = "[IMAGE...]",
+	 .opts = build_opts,
 	 .run = images_build,
 	 .examples = EXAMPLES("ocibuild build", "ocibuild build --locked hsm")},
+	{.path = "verify",
+	 .help = "Builds again in a fresh folder and compares every digest",
+	 .args = "[IMAGE...]",
+	 .opts = verify_opts,
+	 .run = images_verify,
+	 .examples = EXAMPLES("ocibuild verify", "ocibuild verify static hsm --json"),
+	 .about = "Exit status 8: an image differs, is damaged or is not in the layout; what\n"
+		  "differs first is named."},
 	{.path = "inspect",
 	 .help = "Prints the manifest and the configuration of a built image",
 	 .args = "IMAGE",
 	 .run = images_inspect,
 	 .examples = EXAMPLES("ocibuild inspect static --json")},
+	{.path = "check",
+	 .help = "Looks whether images keep the policy, by what is in their files",
+	 .args = "[IMAGE...]",
+	 .opts = check_opts,
+	 .run = images_check,
+	 .examples = EXAMPLES("ocibuild check", "ocibuild check hsm --waived",
+			      "ocibuild check --rules", "ocibuild check /tmp/layout:NAME"),
+	 .about =
+		 "IMAGE is a definition's, NAME:TAG, or DIR:NAME in another OCI layout; there the\n"
+		 "strictest rules hold, those for runtime, unless --variant says otherwise.\n"
+		 "Exit status 1: something was found."},
+	{.path = "diff",
+	 .help = "Tells what two images differ in: files, packages, configuration",
+	 .args = "A B",
+	 .run = images_diff,
+	 .examples = EXAMPLES("ocibuild diff static hsm", "ocibuild diff /tmp/old/images:hsm hsm"),
+	 .about = "A and B are as for check. Exit status 0: nothing differs, 1: something does."},
 	{.path = "tree",
 	 .help = "Tells where the bytes of a built image go",
 	 .args = "IMAGE",
 	 .opts = tree_opts,
 	 .run = images_tree,
 	 .examples = EXAMPLES("ocibuild tree hsm", "ocibuild tree static --depth 5")},
+	{.path = "sbom",
+	 .help = "Lists the packages of a built image, or prints a document about it",
+	 .args = "IMAGE",
+	 .opts = sbom_opts,
+	 .run = images_sbom,
+	 .examples = EXAMPLES("ocibuild sbom hsm", "ocibuild sbom hsm --format spdx"),
+	 .about = "The documents are also in build/sbom/, and in the layout as OCI 1.1 referrers."},
+	{.path = "save",
+	 .help = "Writes images as one archive: an OCI layout that docker load reads too",
+	 .args = "[IMAGE...]",
+	 .opts = save_opts,
+	 .run = images_save,
+	 .examples =
+		 EXAMPLES("ocibuild save -o signbox.tar", "ocibuild save hsm box | podman load")},
+	{.path = "load",
+	 .help = "Loads images into docker or podman, and checks what it made of them",
+	 .args = "[IMAGE...]",
+	 .opts = load_opts,
+	 .run = images_load,
+	 .examples = EXAMPLES("ocibuild load", "ocibuild load hsm --into podman")},
 #endif
 	{.path = "rootfs",
 	 .help = "Makes root file systems to work in",
@@ -167,6 +257,8 @@ static const struct cli_prog program = {
 	.help = "Builds root file systems and images from locked Debian packages",
 	.opts = options_global,
 	.cmds = commands,
+	.examples = (const char *const[]){"ocibuild build", "ocibuild load box",
+					  "ocibuild tree box", NULL},
 	.about = "The cache is SIGNBOX_CACHE, else signbox in XDG_CACHE_HOME or ~/.cache.\n"
 		 "DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR name the archives; without them they\n"
 		 "come from this host's apt configuration.",

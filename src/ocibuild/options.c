@@ -10,6 +10,11 @@ const struct cli_opt options_global[] = {
 	{"build", 0, "DIR", "Build folder (build)"},
 	{"locked", 0, NULL, "Fail unless the committed lock is the one in force"},
 	{"json", 0, NULL, "Print JSON"},
+#ifndef OCIBUILD_ONLINE
+	{"compression", 0, "FORM",
+	 "gzip (what is released), zstd or fast: the last two have a layout of their own"},
+	{"fast", 0, NULL, "The same as --compression fast: gzip, level 1"},
+#endif
 	{0},
 };
 
@@ -20,6 +25,9 @@ void options_current(const struct cli *c, struct current *cur)
 	cur->images = images ? images : "images";
 	cur->build = build ? build : "build";
 	cur->locked = cli_has(c, "locked");
+#ifndef OCIBUILD_ONLINE
+	cur->compression = cli_has(c, "fast") ? "fast" : cli_str(c, "compression");
+#endif
 }
 
 void options_note(const char *fmt, ...)

@@ -277,7 +277,7 @@ static int resolve_packages(const struct apt *a, const struct spec *s, struct lo
 	char essential[128];
 	size_t n = 0;
 
-	if (!s->npackages)
+	if (!spec_rootfs(s))
 		return 0;
 	if (!argv)
 		return err_set(e, ERR_NOMEM, NULL);
@@ -308,19 +308,20 @@ static int resolve_slices(const struct apt *a, const struct spec *s, struct lock
 	enum { HEAD = sizeof(head) / sizeof(head[0]) };
 	CLEAN(free) const char **argv = calloc(s->nslices + HEAD + 2, sizeof(*argv));
 	CLEAN(buf) struct buf out = {0};
-	size_t n = HEAD;
+	/* those of the image below are locked for that one */
+	size_t n = HEAD, first = spec_stands(s) ? s->own_slices : 0;
 
 	if (!argv)
 		return err_set(e, ERR_NOMEM, NULL);
 	memcpy(argv, head, sizeof(head));
-	for (size_t i = 0; i < s->nslices; i++)
+	for (size_t i = first; i < s->nslices; i++)
 		if (s->slices[i].any)
 			argv[n++] = s->slices[i].package;
 	buf_init(&out, MAX_OUT);
 	if (n > HEAD && (apt_run(a, argv, &out, e) ||
 			 take_uris(l, &out, a->m, s->suites, s->nsuites, s->name, e)))
 		return -1;
-	for (size_t i = 0; i < s->nslices; i++) {
+	for (size_t i = first; i < s->nslices; i++) {
 		const struct spec_slice *sl = &s->slices[i];
 		char want[160];
 

@@ -18,7 +18,7 @@
 #include "ocibuild/tree.h"
 
 /* Counted up when the same inputs give another rootfs. */
-#define ROOTFS_FORM 2
+#define ROOTFS_FORM 3
 
 struct rootfs_work {
 	struct rootfs *r;
@@ -27,14 +27,6 @@ struct rootfs_work {
 	char tmp[2200];	 /* for mmdebstrap */
 	char stamp[65];	 /* digest of the inputs */
 };
-
-static int remove_tree(const char *path, struct err *e)
-{
-	const char *const argv[] = {"rm", "-rf", "--one-file-system", "--", path, NULL};
-	struct run r = {.argv = argv};
-
-	return run_program(&r, e);
-}
 
 /* Packages of the image that are installed; slices are not. */
 static bool is_slice(const struct spec *s, const struct lock_pkg *p)
@@ -45,10 +37,11 @@ static bool is_slice(const struct spec *s, const struct lock_pkg *p)
 	return false;
 }
 
-static int inputs_digest(struct rootfs_work *w, struct err *e)
+int rootfs_inputs(const struct rootfs *r, char out[static 65], struct err *e)
 {
-	const struct rootfs *r = w->r;
 	CLEAN(buf) struct buf b = {0};
+	const char *group;
+	json_t *number;
 	uint8_t d[32];
 
 	buf_init(&b, 16u << 20);
@@ -56,6 +49,13 @@ static int inputs_digest(struct rootfs_work *w, struct err *e)
 	for (size_t i = 0; i < r->lock->npkg; i++)
 		if (lock_pkg_in(&r->lock->pkg[i], r->spec->name))
 			buf_put(&b, r->lock->pkg[i].sha256, 32);
+	for (size_t i = 0; i < r->spec->image.nusers; i++) {
+		const struct image_user *u = &r->spec->image.users[i];
+
+		buf_printf(&b, "user %s %d %d %s\n", u->name, (int)u->uid, (int)u->gid, u->home);
+	}
+	json_object_foreach(r->spec->image.groups, group, number)
+		buf_printf(&b, "group %s %d\n", group, (int)json_integer_value(number));
 	for (size_t i = 0; i < r->spec->nslices; i++) {
 		const struct spec_slice *sl = &r->spec->slices[i];
 
@@ -66,7 +66,7 @@ static int inputs_digest(struct rootfs_work *w, struct err *e)
 	if (b.bad)
 		return err_set(e, ERR_NOMEM, NULL);
 	sha256(d, b.p, b.len);
-	enc_hex(w->stamp, d, 32);
+	enc_hex(out, d, 32);
 	return 0;
 }
 
@@ -76,6 +76,9 @@ static bool up_to_date(const struct rootfs_work *w)
 	char path[2400];
 
 	buf_init(&b, 64);
+	snprintf(path, sizeof(path), "%s/%s.tar.sha256", w->dir, w->r->spec->name);
+	if (access(path, F_OK) < 0)
+		return false;
 	snprintf(path, sizeof(path), "%s/%s.stamp", w->dir, w->r->spec->name);
 	return file_read(path, &b, NULL) == 0 && b.len == 64 && memcmp(b.p, w->stamp, 64) == 0;
 }
@@ -121,7 +124,7 @@ static int step_repo(struct rootfs_work *w, struct err *e)
 	char path[2400];
 
 	buf_init(&index, 64u << 20);
-	if (remove_tree(w->repo, e) || file_mkdirs(w->repo, 0755, e))
+	if (run_remove_tree(w->repo, e) || file_mkdirs(w->repo, 0755, e))
 		return -1;
 	for (size_t i = 0; i < l->npkg; i++) {
 		const struct lock_pkg *p = &l->pkg[i];
@@ -188,7 +191,8 @@ static int step_install(struct rootfs_work *w, struct err *e)
 	const char *const env[] = {epoch, geteuid() == 0 ? tmp : NULL, NULL};
 
 	buf_init(&include, 1u << 20);
-	if (include_list(w, &include, e) || remove_tree(w->tmp, e) || file_mkdirs(w->tmp, 0755, e))
+	if (include_list(w, &include, e) || run_remove_tree(w->tmp, e) ||
+	    file_mkdirs(w->tmp, 0755, e))
 		return -1;
 	snprintf(epoch, sizeof(epoch), "SOURCE_DATE_EPOCH=%lld", (long long)w->r->lock->date);
 	snprintf(tmp, sizeof(tmp), "TMPDIR=%s", w->tmp);
@@ -208,7 +212,7 @@ static int step_install(struct rootfs_work *w, struct err *e)
 
 	if (install_and_pack(w, &run, tar, e))
 		return -1;
-	return remove_tree(w->repo, e) || remove_tree(w->tmp, e) ? -1 : 0;
+	return run_remove_tree(w->repo, e) || run_remove_tree(w->tmp, e) ? -1 : 0;
 }
 
 /* Places that a sandbox binds over; they are not in the master. */
@@ -236,7 +240,7 @@ static int step_unpack(struct rootfs_work *w, struct err *e)
 	if (!a)
 		return err_set(e, ERR_NOMEM, NULL);
 	archive_read_support_format_tar(a);
-	if (remove_tree(dir, e) || tree_open(&t, dir, e))
+	if (run_remove_tree(dir, e) || tree_open(&t, dir, e))
 		rc = -1;
 	else if (archive_read_open_filename(a, tar, 1u << 16) != ARCHIVE_OK)
 		rc = err_set(e, ERR_IO, "cannot open %s", tar);
@@ -247,6 +251,26 @@ static int step_unpack(struct rootfs_work *w, struct err *e)
 	}
 	archive_read_free(a);
 	return rc ? -1 : add_mount_points(dir, e);
+}
+
+/* In the form that `sha256sum -c` reads. */
+static int put_digest(const struct rootfs_work *w, struct err *e)
+{
+	const char *name = w->r->spec->name;
+	char path[2400], line[2600], hex[65];
+	uint8_t d[32];
+
+	snprintf(path, sizeof(path), "%s/%s.tar", w->dir, name);
+	CLEAN(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(e, ERR_IO, "cannot open %s", path);
+	if (cache_digest_fd(fd, path, d, e))
+		return -1;
+	enc_hex(hex, d, 32);
+	snprintf(line, sizeof(line), "%s  %s.tar\n", hex, name);
+	snprintf(path, sizeof(path), "%s/%s.tar.sha256", w->dir, name);
+	return file_replace(path, line, strlen(line), 0644, e);
 }
 
 /* The stamp goes first and comes last: whoever sees it sees a whole rootfs. */
@@ -262,11 +286,13 @@ static int step_publish(struct rootfs_work *w, struct err *e)
 	for (size_t i = 0; i < 2; i++) {
 		snprintf(from, sizeof(from), "%s/%s%s.new", w->dir, name, what[i]);
 		snprintf(to, sizeof(to), "%s/%s%s", w->dir, name, what[i]);
-		if (i == 0 && remove_tree(to, e))
+		if (i == 0 && run_remove_tree(to, e))
 			return -1;
 		if (rename(from, to) < 0)
 			return err_errno(e, ERR_IO, "cannot rename %s", from);
 	}
+	if (put_digest(w, e))
+		return -1;
 	snprintf(to, sizeof(to), "%s/%s.stamp", w->dir, name);
 	return file_replace(to, w->stamp, 64, 0644, e);
 }
@@ -309,14 +335,14 @@ static int open_repo(struct rootfs_work *w, struct err *e)
 
 /* Two runs at the same time: the second waits, then finds it up to date. What we
  * start inherits the lock, so that it also waits for what a killed run left behind. */
-static int lock_dir(const struct rootfs_work *w, struct err *e)
+static int lock_dir(const struct rootfs_work *w, int how, struct err *e)
 {
 	char path[2400];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/.%s.lock", w->dir, w->r->spec->name);
 	fd = open(path, O_RDWR | O_CREAT, 0644);
-	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+	if (fd >= 0 && flock(fd, how) == 0)
 		return fd;
 	if (fd >= 0)
 		close(fd);
@@ -327,9 +353,9 @@ int rootfs_build(struct rootfs *r, struct err *e)
 {
 	struct rootfs_work w = {.r = r};
 	r->made = false;
-	if (choose_places(&w, e) || inputs_digest(&w, e))
+	if (choose_places(&w, e) || rootfs_inputs(r, w.stamp, e))
 		return -1;
-	CLEAN(fd) int held = lock_dir(&w, e);
+	CLEAN(fd) int held = lock_dir(&w, LOCK_EX, e);
 
 	if (held < 0)
 		return -1;
@@ -339,10 +365,64 @@ int rootfs_build(struct rootfs *r, struct err *e)
 		return -1;
 	for (const struct rootfs_step *s = rootfs_steps; s->name; s++)
 		if (s->run(&w, e)) {
-			remove_tree(w.repo, NULL);
-			remove_tree(w.tmp, NULL);
+			run_remove_tree(w.repo, NULL);
+			run_remove_tree(w.tmp, NULL);
 			return err_wrap(e, "%s, step %s", r->spec->name, s->name);
 		}
 	r->made = true;
 	return 0;
+}
+
+void rootfs_close(struct rootfs_master *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	if (m->held >= 0)
+		close(m->held);
+	m->fd = m->held = -1;
+}
+
+static int open_master(const struct rootfs_work *w, struct rootfs_master *m, struct err *e)
+{
+	CLEAN(buf) struct buf b = {0};
+	char path[2400], hex[65] = "";
+
+	buf_init(&b, 4096);
+	snprintf(path, sizeof(path), "%s/%s.tar.sha256", w->dir, w->r->spec->name);
+	if (file_read(path, &b, e))
+		return -1;
+	if (b.len > 64)
+		memcpy(hex, b.p, 64);
+	if (enc_unhex(m->sha256, 32, hex))
+		return err_set(e, ERR_DIGEST, "%s is damaged: remove it", path);
+	snprintf(path, sizeof(path), "%s/%s.tar", w->dir, w->r->spec->name);
+	m->fd = open(path, O_RDONLY | O_CLOEXEC);
+	return m->fd < 0 ? err_errno(e, ERR_IO, "cannot open %s", path) : 0;
+}
+
+int rootfs_open(struct rootfs *r, struct rootfs_master *m, struct err *e)
+{
+	struct rootfs_work w = {.r = r};
+
+	*m = (struct rootfs_master){.fd = -1, .held = -1};
+	if (choose_places(&w, e) || rootfs_inputs(r, w.stamp, e))
+		return -1;
+	/* it may be replaced between being made and being locked for reading */
+	for (int i = 0; i < 3; i++) {
+		m->held = lock_dir(&w, LOCK_SH, e);
+		if (m->held < 0)
+			return -1;
+		if (up_to_date(&w)) {
+			int rc = open_master(&w, m, e);
+
+			if (rc)
+				rootfs_close(m);
+			return rc;
+		}
+		rootfs_close(m);
+		if (rootfs_build(r, e))
+			return -1;
+	}
+	return err_set(e, ERR_IO, "%s/%s: another build replaces it again and again", w.dir,
+		       r->spec->name);
 }

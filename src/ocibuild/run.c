@@ -16,7 +16,7 @@
 
 static _Noreturn void child(const struct run *r, int out_fd, int log_fd)
 {
-	int null = open("/dev/null", O_RDONLY);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	/* mmdebstrap sends SIGHUP to its whole process group */
 	setpgid(0, 0);
@@ -29,7 +29,8 @@ static _Noreturn void child(const struct run *r, int out_fd, int log_fd)
 	setenv("TZ", "UTC", 1);
 	for (const char *const *v = r->env; v && *v; v++)
 		putenv((char *)(uintptr_t)*v);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(log_fd, 2) < 0)
+	if (null < 0 || dup2(r->in_fd > 0 ? r->in_fd : null, 0) < 0 || dup2(out_fd, 1) < 0 ||
+	    dup2(log_fd, 2) < 0)
 		_exit(126);
 	execvp(r->argv[0], (char *const *)(uintptr_t)r->argv);
 	dprintf(2, "%s: %s\n", r->argv[0], strerror(errno));
@@ -125,4 +126,12 @@ int run_program(const struct run *r, struct err *e)
 	if (run_start(r, &c, e))
 		return -1;
 	return run_wait(r, &c, e);
+}
+
+int run_remove_tree(const char *path, struct err *e)
+{
+	const char *const argv[] = {"rm", "-rf", "--one-file-system", "--", path, NULL};
+	struct run r = {.argv = argv};
+
+	return run_program(&r, e);
 }

@@ -107,7 +107,7 @@ my $prog = compile("int dep(void);\nint main(void)\n{\n\treturn dep();\n}\n", 'p
 my $libs = 'usr/lib/x86_64-linux-gnu';
 package_file('certs', '1', 'usr/share/certs/b.crt' => "B", 'usr/share/certs/a.crt' => "A\n",
 	'usr/share/certs/Z.crt' => "Z\n", 'usr/share/certs/readme' => 'no');
-package_file('base', '13.1', 'usr/lib/rel' => "ID=x\nPRETTY_NAME=\"old\"\n", 'etc/rel' => '-> ../usr/lib/rel',
+package_file('base', '13.1', 'usr/lib/rel' => "PRETTY_NAME=\"old\"\nID=x\n", 'etc/rel' => '-> ../usr/lib/rel',
 	lib64 => '-> usr/lib64', 'usr/share/zone/Etc/UTC' => 'utc', 'usr/share/zone/Zulu' => '-> Etc/UTC',
 	'usr/share/zone/empty' => '');
 package_file('prog', '2:3.4.5-6+b1', 'usr/bin/prog' => $prog);
@@ -134,7 +134,7 @@ users:
   - {name: nonroot, uid: 65532, home: /home/nonroot}
 groups: {root: 0, nonroot: 65532}
 files:
-  - {path: usr/lib/rel, set: {PRETTY_NAME: new}}
+  - {path: usr/lib/rel, set: {PRETTY_NAME: new, MORE: "1"}}
   - {path: tmp/, mode: "1777"}
   - {path: home/nonroot/, mode: "0700", owner: "65532:65532"}
   - {path: etc/text, text: "hello\n"}
@@ -149,7 +149,6 @@ END
 $def{app} = <<'END';
 summary: An application
 base: st
-linked: [static-dev]
 files:
   - {path: usr/bin/app, copy: build/bin/app}
   - {path: home/nonroot/file, text: x, owner: "65532:65532"}
@@ -161,7 +160,7 @@ image:
   env: {MORE: "1", LANG: D}
   ports: [4222/tcp]
   volumes: [/data]
-  healthcheck: [/usr/bin/app, health]
+  healthcheck: {command: [/usr/bin/app, health], interval: 10, start_period: 5, retries: 2}
 END
 $def{dyn} = <<'END';
 summary: A dynamic program
@@ -175,10 +174,14 @@ image:
   entrypoint: [/usr/bin/prog]
 END
 
+# what programs are linked with is locked for the root file system where that happens
+$def{tools} = "summary: Tools\nsuites: [trixie, trixie-security]\npackages: [static-dev]\n";
+
 sub project {
 	my ($dir) = @_;
 	put("$dir/images/$_.yaml", $def{$_}) for keys %def;
 	put("$dir/build/bin/app", "#!app\n", 0755);
+	put("$dir/build/bin/app.linked", "static-dev 1 /usr/lib/libstatic.a\n");
 	put("$dir/rootfs/app/etc/app/conf", "conf\n", 0640);
 	symlink 'conf', "$dir/rootfs/app/etc/app/link";
 	put("$dir/images/ocibuild.lock", slurp("$tmp/images/ocibuild.lock")) if $dir ne $tmp;
@@ -188,7 +191,11 @@ project($tmp);
 lock();
 
 # ---- building --------------------------------------------------------------
-like(says('plan', 0, qr/^$/, 'plan'), qr/^dyn\s+fill.*^\s+libraries\s/ms, '… names the steps');
+my $plan = says('plan', 0, qr/^$/, 'plan');
+like($plan, qr/^dyn\s+slices\s[^\n]*: prog 2:3\.4\.5-6\+b1\n\s+libraries\s[^\n]*: libc6 2, libdep1 1\n/m, '… names the steps and what they are about');
+unlike($plan, qr/^st\s[^\n]*\n(?:\s[^\n]*\n)*\s+libraries/m, '… but none that has nothing to do');
+is_deeply([map { $_->{step} } @{(grep { $_->{name} eq 'app' } @{decode_json(says('plan --json app', 0, qr/^$/, 'plan --json'))})[0]{steps}}],
+	[qw(files linked packages)], '… has the same');
 ok(!-e 'build/images', '… and does nothing');
 like(says('ls', 0, qr/^$/, 'ls before a build'), qr/^app\s.*^dyn\s+3\.4\.5\s.*^st\s/ms, '… with versions');
 says('inspect st', 5, qr/st is not built: run `ocibuild build st`/, 'inspect before a build');
@@ -196,7 +203,12 @@ my $table = says('build', 0, qr/^$/, 'build');
 is(scalar(() = $table =~ /built$/mg), 3, '… all three');
 my $index = slurp('build/images/index.json');
 is(slurp('build/images/oci-layout'), '{"imageLayoutVersion":"1.0.0"}', 'oci-layout');
-my %ref = map { $_->{annotations}{'org.opencontainers.image.ref.name'} => $_ } @{decode_json($index)->{manifests}};
+# what is attached to an image has no name
+sub named {
+	return map { $_->{annotations}{'org.opencontainers.image.ref.name'} => $_ }
+		grep { $_->{annotations}{'org.opencontainers.image.ref.name'} } @{decode_json($_[0])->{manifests}};
+}
+my %ref = named($index);
 ok($ref{$_}, "the reference $_") for qw(st app dyn dyn:3.4.5 dyn:3.4 dyn:3 dyn:3.4-debian13);
 
 my $bad = '';
@@ -218,7 +230,8 @@ ok(!$cfg{app}{config}{Cmd}, "not the base's arguments");
 is($cfg{app}{config}{User}, '65532:65532', 'user');
 is_deeply($cfg{app}{config}{Volumes}, {'/data' => {}}, 'volumes');
 is_deeply($cfg{app}{config}{ExposedPorts}, {'4222/tcp' => {}}, 'ports');
-is_deeply($cfg{app}{config}{Healthcheck}{Test}, ['CMD', '/usr/bin/app', 'health'], 'health check');
+is_deeply($cfg{app}{config}{Healthcheck}, {Test => ['CMD', '/usr/bin/app', 'health'], Interval => 10_000_000_000,
+	StartPeriod => 5_000_000_000, Retries => 2}, 'health check');
 is($cfg{app}{config}{Labels}{'signbox.shell'}, '', 'an empty label');
 is($man{app}{annotations}{'org.opencontainers.image.base.digest'}, $ref{st}{digest}, "the base's digest");
 for my $name (qw(st app dyn)) {
@@ -277,7 +290,7 @@ sub unpack_image {
 }
 unpack_image('dyn', 'root');
 is(slurp('root/etc/ssl/bundle.crt'), "Z\nA\nB\n", 'a bundle in order of name, each with its newline');
-is(slurp('root/usr/lib/rel'), "ID=x\nPRETTY_NAME=\"new\"\n", 'a line that was set');
+is(slurp('root/usr/lib/rel'), "PRETTY_NAME=\"new\"\nID=x\nMORE=\"1\"\n", 'a line that was set stays in its place, a new one is last');
 is(slurp('root/etc/passwd'), "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
 	'/etc/passwd');
 is(slurp('root/etc/group'), "root:x:0:\nnonroot:x:65532:\n", '/etc/group');
@@ -323,7 +336,10 @@ put('build/bin/app', "#!app 2\n", 0755);
 like(says('build --json', 0, qr/^$/, 'after a change of a program'), qr/"name": "app".*?"made": true.*"name": "dyn".*?"made": false/s,
 	'… only its image is made');
 isnt(slurp('build/images/index.json'), $index, '… and the index is new');
-is(scalar(my @left = glob 'build/images/blobs/sha256/*'), 3 + 3 + 3, '… blobs that nothing names are gone');
+my %used = map { my $m = $_; map { $_->{digest} => 1 } $m, doc($m->{digest})->{config}, @{doc($m->{digest})->{layers}} }
+	@{decode_json(slurp('build/images/index.json'))->{manifests}};
+is(join(' ', sort map { s{.*/}{sha256:}r } glob 'build/images/blobs/sha256/*'), join(' ', sort keys %used),
+	'… blobs that nothing names are gone');
 put('build/bin/app', "#!app\n", 0755);
 says('build app', 0, qr/^$/, 'one image');
 is(digests('build/images'), $first, '… the others stay in the index');
@@ -382,14 +398,87 @@ says('build', 0, qr/^$/, 'back to the first');
 # ---- show, inspect, tree ---------------------------------------------------
 my $shown = decode_json(says('show --expanded app --json', 0, qr/^$/, 'show --expanded'));
 is($shown->{env}{PATH}, '/usr/bin', '… has what the base gives');
-is_deeply([map { $_->{package} } @{$shown->{slices}}], [qw(certs base static-dev)], '… all packages');
+is_deeply([map { "$_->{package} $_->{version} $_->{image}" } @{$shown->{packages}}],
+	['certs 1 st', 'base 13.1 st', 'static-dev 1 app'], '… all packages with their versions, and whose they are');
+is_deeply($shown->{packages}[2]{files}, ['usr/lib/libstatic.a'], '… and what is linked');
+is_deeply($shown->{bases}, ['st'], '… what it stands on');
+is("$shown->{title} $shown->{version} $shown->{repository}", 'app 0.1.0 app', '… title, version, repository');
+is_deeply($shown->{tags}[-1], '0-debian13', '… its tags');
+is(scalar(grep { $_->{path} eq 'usr/bin/app' } @{$shown->{files}}), 1, '… its files');
 is_deeply($shown->{groups}, {root => 0, nonroot => 65532}, '… and its groups');
-is($shown->{slices}[0]{version}, '1', '… and their versions');
-like(says('show --expanded app', 0, qr/^$/, 'show as text'), qr/^base: st\n.*^  PATH: \/usr\/bin\n/ms, '… is YAML');
+like(says('show --expanded app', 0, qr/^$/, 'show as text'), qr/^bases:\n  - st\n.*^  PATH: \/usr\/bin\n/ms, '… is YAML');
 is(decode_json(says('inspect app --json', 0, qr/^$/, 'inspect'))->{digest}, $ref{app}{digest}, '… tells the digest');
 like(says('tree st --depth 2', 0, qr/^$/, 'tree'), qr{^\s*6  etc/ssl$}m, '… tells where bytes go');
 says('build nosuch', 2, qr/no image 'nosuch'/, 'an unknown image');
 says('show', 2, qr/IMAGE/, 'no image named');
+
+# ---- variants --------------------------------------------------------------
+put('images/vv.yaml', <<'END');
+summary: A definition
+base: st
+files: [{path: both, text: vv}, {path: main, text: vv}]
+tests: [{name: one, command: [/a]}]
+image: {title: vv, env: {MORE: vv}, entrypoint: [/both]}
+variants:
+  more:
+    summary: With more
+    slices: [{package: prog, files: [usr/bin/prog]}]
+    libraries: [libc6, libdep1]
+    files: [{path: own, text: more}]
+    image: {env: {OWN: more}, labels: {signbox.shell: prog}}
+  moved:
+    base: app
+    files: [{path: both, text: moved}]
+    image: {entrypoint: [], cmd: [/moved]}
+END
+lock();
+says('build vv-more vv-moved', 0, qr/^$/, 'variants');
+my %v = named(slurp('build/images/index.json'));
+$_ = $_->{digest} for values %v;
+is($v{'vv:0.1.0-debian13-more'}, $v{'vv-more'}, "tags are those of the definition's repository, with a suffix");
+is($v{'vv:0-moved'}, $v{'vv-moved'}, '… each one');
+ok(!grep({ /^vv-\w+:/ } keys %v), '… and there is no other repository');
+my ($more, $moved, $vv) = map { doc($v{$_}) } qw(vv-more vv-moved vv);
+is_deeply([map { $_->{digest} } @{$more->{layers}}[0, 1]], [map { $_->{digest} } @{$vv->{layers}}],
+	'a variant adds a layer to its definition');
+is(scalar @{$more->{layers}}, 3, '… one');
+is_deeply([map { $_->{digest} } @{$moved->{layers}}[0, 1]], [map { $_->{digest} } @{$man{app}{layers}}],
+	'a variant with a base stands on that');
+my ($entries) = entries($moved->{layers}[2]{digest});
+ok($entries->{main} && $entries->{both}, '… with all files of its definition');
+is(scalar `gzip -dc @{[blob($moved->{layers}[2]{digest})]} | tar -xO both`, 'moved', '… but those that it has itself');
+my ($c1, $c2) = map { doc($_->{config}{digest})->{config} } $more, $moved;
+is_deeply($c1->{Env}, ['PATH=/usr/bin', 'LANG=C', 'MORE=vv', 'OWN=more'], 'the environment, merged');
+is_deeply($c1->{Entrypoint}, ['/both'], '… the entrypoint of the definition');
+is($c1->{Labels}{'org.opencontainers.image.title'}, 'vv-more', '… a title of its own');
+is($c1->{Labels}{'signbox.definition'}, 'images/vv.yaml', '… where it is defined');
+is($c1->{Labels}{'org.opencontainers.image.base.name'}, 'signbox/vv:0.1.0', '… what it stands on');
+is($c2->{Labels}{'org.opencontainers.image.base.name'}, 'signbox/app:0.1.0', '… or the other');
+ok(!$c2->{Entrypoint}, 'an empty list takes the entrypoint away');
+is_deeply($c2->{Cmd}, ['/moved'], '… for a command');
+is_deeply([map { $_->{name} } @{decode_json(says('show --expanded --json vv-moved', 0, qr/^$/, 'show of a variant'))->{tests}}],
+	['one'], 'tests of the definition are for its variants');
+is(decode_json(says('show --expanded --json vv-more', 0, qr/^$/, 'show of the other'))->{title}, 'vv-more', '… its title');
+is_deeply([map { "$_->{name} $_->{repository} $_->{tags}[0]" } grep { $_->{name} =~ /^vv/ } @{decode_json(says('ls --json', 0, qr/^$/, 'ls'))}],
+	['vv vv 0.1.0', 'vv-more vv 0.1.0-more', 'vv-moved vv 0.1.0-moved'], '… has repositories and tags');
+like(says('show vv-more', 0, qr/^$/, 'show of its part'), qr/^summary: "?With more"?\nslices:\n/, '… is short');
+put('images/vv-more.yaml', "summary: s\nimage: {}\n");
+says('ls', 2, qr{vv.yaml:7: there is another definition of this image: vv-more}, 'a definition of that name');
+unlink 'images/vv.yaml', 'images/vv-more.yaml';
+lock();
+says('build', 0, qr/^$/, 'without variants');
+is(digests('build/images'), $first, '… the layout is the first again');
+
+# a program that changed without its list, and one that was linked with something else
+put('build/bin/app', "\x7fELF", 0755);
+unlink 'build/bin/app.linked';
+says('build', 2, qr{there is no build/bin/app.linked.*run `make`}, 'a program without its list of libraries');
+put('build/bin/app', "#!app\n", 0755);
+put('build/bin/app.linked', "static-dev 2 /usr/lib/libstatic.a\n");
+says('build', 1, qr{app.yaml: a program was linked with static-dev 2, which is not locked}, 'a program of other libraries');
+put('build/bin/app.linked', "static-dev\n");
+says('build', 2, qr{app.linked:1: }, 'a damaged list');
+put('build/bin/app.linked', "static-dev 1 /usr/lib/libstatic.a\n");
 
 # ---- bad definitions -------------------------------------------------------
 for my $c (
@@ -411,7 +500,12 @@ for my $c (
 	["users:\n  - {name: \"a:b\", uid: 1, home: /}\n", qr{:4:.*malformed}, 'a malformed user'],
 	["users:\n  - {name: a, uid: 70000, home: /}\n", qr{:4:.*uid}, 'a user number that is too large'],
 	["groups: {a: b}\n", qr{:3:.*NAME: NUMBER}, 'a malformed group'],
-	["linked: [\"a b\"]\n", qr{:3:.*malformed}, 'a malformed package'],
+	["libraries: [\"a b\"]\n", qr{:3:.*malformed}, 'a malformed package'],
+	["variants: {a-b: {}}\n", qr{:3:.*malformed name}, 'a malformed variant'],
+	["image: {}\nvariants:\n  v: {colour: red}\n", qr{x.yaml:5:.*colour}, 'an unknown key in a variant'],
+	["image: {}\nvariants:\n  v: {base: x-v}\n", qr{x.yaml:5:.*cycle}, 'a variant on itself'],
+	["waivers: [{rule: pie, path: usr/bin/x}]\n", qr{x.yaml:3:.*reason}, 'a waiver without a reason'],
+	["tests: [{name: t, command: [/a], colour: red}]\n", qr{x.yaml:3:.*colour}, 'an unknown key in a test'],
 ) {
 	put('images/x.yaml', "summary: s\nbase: st\n$c->[0]");
 	says('plan', 2, $c->[1], $c->[2]);
@@ -429,6 +523,7 @@ for my $c (
 		qr{'usr/share/certs/a.crt' is of certs and of twice}, 'two packages that own one file'],
 	['slices: [{package: certs, files: [usr/share/certs/*.pem]}]', 2, qr{no file that matches}, 'a pattern without a file'],
 	['slices: [{package: bare, files: [usr/bin/bare]}]', 2, qr{bare has no copyright text}, 'a package without a copyright text'],
+	['libraries: [libdep1]', 2, qr{no program needs a library of libdep1}, 'a package of libraries that nothing needs'],
 	['slices: [{package: prog, files: [usr/bin/prog]}]', 2, qr{usr/bin/prog needs \S+, which no package of `libraries`},
 		'a library that is missing'],
 	['image: {title: x, version: prog}', 2, qr{version is that of prog, which is not in it}, 'a version of nothing'],

@@ -348,13 +348,141 @@ static void cleans_names(void **state)
 	assert_null(tree_clean_name(longer, out));
 }
 
+/* More ways out: through links to links, and by a folder's mode. */
+static void stays_inside_by_links(void **state)
+{
+	static const struct item hard_to_link[] = {{"l", AE_IFLNK, "/tmp/tree-escaped", 0},
+						   {"h", 0, "l", 0},
+						   {"h", AE_IFREG, "x", 0},
+						   {"l", AE_IFREG, "y", 0}};
+	static const struct item mode_of_parent[] = {{"l", AE_IFLNK, "..", 0},
+						     {"l/", AE_IFDIR, NULL, 0777}};
+	static const struct item mode_of_etc[] = {{"l", AE_IFLNK, "/etc", 0},
+						  {"l/", AE_IFDIR, NULL, 0777}};
+	static const struct item itself[] = {{"h", AE_IFREG, "x", 0}, {"h", 0, "h", 0}};
+	static const struct item to_dir[] = {{"d/", AE_IFDIR, NULL, 0755}, {"h", 0, "d", 0}};
+	static const struct item chain[] = {{"a", AE_IFLNK, "b", 0},
+					    {"b", AE_IFLNK, "c", 0},
+					    {"c", AE_IFLNK, "../../../../../../tmp", 0},
+					    {"a/tree-escaped", AE_IFREG, "x", 0}};
+	static const struct item proc[] = {{"p", AE_IFLNK, "/proc/self/root", 0},
+					   {"p/tmp/tree-escaped", AE_IFREG, "x", 0}};
+	static const struct {
+		const struct item *items;
+		size_t n;
+		int rc;
+	} cases[] = {
+		{hard_to_link, 4, 0}, {mode_of_parent, 2, 0}, {mode_of_etc, 2, -1}, {itself, 2, -1},
+		{to_dir, 2, -1},      {chain, 4, -1},	      {proc, 2, -1},
+	};
+	struct err e = {0};
+	struct stat st;
+	char dir[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int rc = extract(cases[i].items, cases[i].n, NULL, dir, &e);
+
+		if (rc != cases[i].rc)
+			fail_msg("case %zu: %d, %s", i, rc, e.text);
+		only_root_below(dir);
+		assert_int_equal(stat(dir, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0700); /* as mkdtemp made it */
+		assert_int_equal(stat("/tmp/tree-escaped", &st), -1);
+	}
+}
+
+/* A tar header that promises a file of that many bytes (base 256, as GNU tar writes it). */
+static void huge_header(unsigned char h[static 512], uint64_t size)
+{
+	unsigned sum = 0;
+
+	memset(h, 0, 512);
+	memcpy(h, "./huge", 6);
+	memcpy(h + 100, "0000644", 7);
+	h[124] = 0x80;
+	for (int i = 0; i < 8; i++)
+		h[135 - i] = (unsigned char)(size >> (8 * i));
+	memcpy(h + 136, "00000000000", 11);
+	memset(h + 148, ' ', 8);
+	h[156] = '0';
+	memcpy(h + 257, "ustar  ", 8);
+	for (int i = 0; i < 512; i++)
+		sum += h[i];
+	snprintf((char *)h + 148, 8, "%06o", sum);
+}
+
+/* Sizes that are promised or unpacked, against what is there and what is allowed. */
+static void refuses_huge(void **state)
+{
+	static unsigned char tar[2048];
+	static char zeros[(2u << 20) + 1];
+	static struct made control;
+	static const uint64_t sizes[] = {1ull << 40, INT64_MAX, UINT64_MAX, 1025};
+	const struct item item = {"./a", AE_IFREG, "x", 0};
+	struct item bomb = {"./control", AE_IFREG, zeros, 0};
+	struct deb_src src;
+	struct err e = {0};
+	char root[64] = "/tmp/tree-XXXXXX", path[96];
+	struct stat st;
+	struct tree t;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct archive *a = archive_read_new();
+
+		huge_header(tar, sizes[i]);
+		archive_read_support_format_tar(a);
+		assert_int_equal(archive_read_open_memory(a, tar, 1024), ARCHIVE_OK);
+		assert_int_equal(tree_open(&t, root, &e), 0);
+		assert_int_equal(tree_extract(&t, a, &e), -1);
+		assert_int_equal(e.code, ERR_PACKAGE);
+		tree_close(&t);
+		archive_read_free(a);
+		snprintf(path, sizeof(path), "%s/huge", root);
+		assert_true(stat(path, &st) < 0 || st.st_size <= 1024);
+	}
+	/* a control file that unpacks to more than any has */
+	memset(zeros, 'a', sizeof(zeros) - 1);
+	make_tar(&control, &bomb, 1);
+	assert_true(control.n < 16384);
+	struct archive *ar = archive_write_new();
+	CLEAN(buf) struct buf b = {0};
+
+	archive_write_set_format_ar_bsd(ar);
+	archive_write_set_bytes_per_block(ar, 1);
+	archive_write_open_memory(ar, deb.p, sizeof(deb.p), &deb.n);
+	add_member(ar, "debian-binary", "2.0\n", 4);
+	add_member(ar, "control.tar.gz", control.p, control.n);
+	archive_write_close(ar);
+	archive_write_free(ar);
+	src = (struct deb_src){.name = "x.deb", .fd = -1, .p = deb.p, .n = deb.n};
+	buf_init(&b, 8u << 20);
+	assert_int_equal(deb_control(&src, &b, &e), -1);
+	assert_int_equal(e.code, ERR_PACKAGE);
+	assert_int_equal(b.len, 0);
+	/* a member of the ar that promises more than the file has */
+	src = make_deb("2.0\n", good_names, &item, 1);
+	for (size_t k = 0; k + 60 < src.n; k++)
+		if (memcmp(deb.p + k, "data.tar.gz", 11) == 0)
+			memcpy(deb.p + k + 48, "9999999999", 10);
+	int n = 0;
+
+	if (deb_walk(&src, DEB_DATA, count, &n, &e))
+		assert_int_equal(e.code, ERR_PACKAGE);
+	assert_true(n <= 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_package),
 		cmocka_unit_test(refuses_malformed),
 		cmocka_unit_test(stays_inside),
+		cmocka_unit_test(stays_inside_by_links),
 		cmocka_unit_test(refuses_devices),
+		cmocka_unit_test(refuses_huge),
 		cmocka_unit_test(writes_modes_and_links),
 		cmocka_unit_test(refuses_conflicts_and_floods),
 		cmocka_unit_test(cleans_names),

@@ -11,21 +11,32 @@
 #include "ocibuild/deb.h"
 #include "ocibuild/oci/dpkg.h"
 #include "ocibuild/oci/elf.h"
+#include "ocibuild/oci/linked.h"
+#include "ocibuild/oci/project.h"
 #include "ocibuild/tree.h"
 
-#define MAX_FILE (1u << 30)
+#define MAX_FILE FILL_MAX_FILE
 #define LIBDIR "usr/lib/x86_64-linux-gnu/"
 
 const struct lock_pkg *fill_row(const struct lock *l, const struct spec *s,
 				const struct spec_slice *sl, struct err *e)
 {
 	for (size_t i = 0; i < l->npkg; i++)
-		if (spec_slice_of(sl, l->pkg[i].suite, l->pkg[i].name) &&
-		    lock_pkg_in(&l->pkg[i], s->name))
-			return &l->pkg[i];
+		for (size_t k = 0; k < s->nchain; k++)
+			if (spec_slice_of(sl, l->pkg[i].suite, l->pkg[i].name) &&
+			    lock_pkg_in(&l->pkg[i], s->chain[k]))
+				return &l->pkg[i];
 	err_set(e, ERR_LOCK, "%s of %s is not in the lock: run `make lock`", sl->package,
 		sl->suite);
 	return NULL;
+}
+
+/* It is installed below, with all its files and its package data. */
+static bool is_below(const struct fill *f, const struct lock_pkg *p)
+{
+	const struct spec *s = f->spec;
+
+	return s->npackages && s->nchain > 1 && lock_pkg_in(p, s->chain[s->nchain - 1]);
 }
 
 /* The package in the cache, its digest checked. */
@@ -152,33 +163,33 @@ static int join_parts(const struct taking *k, struct err *e)
 	return layer_add(k->to, &t, e);
 }
 
-static int take_slice(const struct fill *f, const struct spec_slice *sl, struct err *e)
+static int take_package(const struct fill *f, const struct lock_pkg *p, const struct spec_slice *sl,
+			struct err *e)
 {
 	CLEAN(layer) struct layer parts = {0};
 	CLEAN(free) bool *hit = calloc(sl->nfiles + 1, sizeof(*hit));
 	struct taking k = {.slice = sl,
-			   .package = sl->package,
+			   .package = p->name,
 			   .to = f->layer,
 			   .parts = sl->concat ? &parts : NULL,
 			   .hit = hit};
-	const struct lock_pkg *p = fill_row(f->lock, f->spec, sl, e);
-	CLEAN(fd) int fd = p ? open_package(f, p, e) : -1;
-	struct deb_src src = {.name = sl->package, .fd = fd};
+	CLEAN(fd) int fd = open_package(f, p, e);
+	struct deb_src src = {.name = p->name, .fd = fd};
 
 	if (fd < 0)
 		return -1;
 	if (!hit)
 		return err_set(e, ERR_NOMEM, NULL);
-	snprintf(k.doc, sizeof(k.doc), "usr/share/doc/%s", sl->package);
+	snprintf(k.doc, sizeof(k.doc), "usr/share/doc/%s", p->name);
 	snprintf(k.copyright, sizeof(k.copyright), "%s/copyright", k.doc);
 	if (deb_walk(&src, DEB_DATA, take_entry, &k, e))
 		return -1;
 	for (size_t i = 0; i < sl->nfiles; i++)
 		if (!hit[i])
-			return err_set(e, ERR_CONFIG, "%s has no file that matches '%s'",
-				       sl->package, sl->files[i]);
+			return err_set(e, ERR_CONFIG, "%s has no file that matches '%s'", p->name,
+				       sl->files[i]);
 	if (!layer_find(f->layer, k.copyright) && !layer_find(f->layer, k.doc))
-		return err_set(e, ERR_CONFIG, "%s has no copyright text", sl->package);
+		return err_set(e, ERR_CONFIG, "%s has no copyright text", p->name);
 	return sl->concat ? join_parts(&k, e) : 0;
 }
 
@@ -186,238 +197,15 @@ static int step_slices(const struct fill *f, struct err *e)
 {
 	const struct spec *s = f->spec;
 
-	for (size_t i = s->own_slices; i < s->nslices; i++)
-		if (!s->slices[i].libraries && take_slice(f, &s->slices[i], e))
+	for (size_t i = s->own_slices; i < s->nslices; i++) {
+		const struct spec_slice *sl = &s->slices[i];
+		const struct lock_pkg *p = fill_row(f->lock, s, sl, e);
+
+		if (!p)
 			return -1;
-	return 0;
-}
-
-/* ---- users ---- */
-
-static int put_text(const struct fill *f, const char *path, const struct buf *b, struct err *e)
-{
-	struct layer_entry t = {.path = (char *)(uintptr_t)path,
-				.mode = S_IFREG | 0644,
-				.data = b->p,
-				.size = b->len};
-
-	return b->bad ? err_set(e, ERR_NOMEM, NULL) : layer_add(f->layer, &t, e);
-}
-
-static int step_users(const struct fill *f, struct err *e)
-{
-	const struct image *im = &f->spec->image;
-	CLEAN(buf) struct buf b = {0};
-	const char *name;
-	json_t *v;
-
-	buf_init(&b, 1u << 20);
-	for (size_t i = 0; i < im->nusers; i++) {
-		const struct image_user *u = &im->users[i];
-
-		buf_printf(&b, "%s:x:%d:%d:%s:%s:/sbin/nologin\n", u->name, (int)u->uid,
-			   (int)u->gid, u->name, u->home);
-	}
-	if (b.len && put_text(f, "etc/passwd", &b, e))
-		return -1;
-	buf_reset(&b);
-	json_object_foreach(im->groups, name, v)
-		buf_printf(&b, "%s:x:%d:\n", name, (int)json_integer_value(v));
-	return b.len ? put_text(f, "etc/group", &b, e) : 0;
-}
-
-/* ---- files of the project ---- */
-
-static void source_path(const struct fill *f, const char *copy, char out[static 4096])
-{
-	if (strncmp(copy, "build/", 6) == 0)
-		snprintf(out, 4096, "%s/%s", f->build, copy + 6);
-	else
-		snprintf(out, 4096, "%s/../%s", f->images, copy);
-}
-
-/* One file or folder; what is called for each file and link below it, in order. */
-typedef int copy_fn(const struct layer_entry *t, void *arg, struct err *e);
-
-static int copy_walk(const char *from, const char *to, copy_fn *fn, void *arg, struct err *e);
-
-static int copy_folder(const char *from, const char *to, copy_fn *fn, void *arg, struct err *e)
-{
-	struct dirent **list = NULL;
-	int n = scandir(from, &list, NULL, alphasort), rc = 0;
-
-	if (n < 0)
-		return err_errno(e, ERR_IO, "cannot read directory %s", from);
-	for (int i = 0; i < n; i++) {
-		const char *name = list[i]->d_name;
-		char src[4096], dst[4096];
-
-		if (rc == 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
-			int k = snprintf(src, sizeof(src), "%s/%s", from, name);
-			int j = snprintf(dst, sizeof(dst), "%s%s%s", to, *to ? "/" : "", name);
-
-			if (k >= (int)sizeof(src) || j >= (int)sizeof(dst))
-				rc = err_set(e, ERR_CONFIG, "a path is too long: %s", from);
-			else
-				rc = copy_walk(src, dst, fn, arg, e);
-		}
-		free(list[i]);
-	}
-	free(list);
-	return rc;
-}
-
-static int copy_walk(const char *from, const char *to, copy_fn *fn, void *arg, struct err *e)
-{
-	CLEAN(buf) struct buf b = {0};
-	char path[4096], target[4096];
-	struct layer_entry t = {.path = path};
-	struct stat st;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "%s", to);
-	if (lstat(from, &st) < 0)
-		return err_errno(e, ERR_IO, "no file to copy, %s (programs: run `make`)", from);
-	if (S_ISDIR(st.st_mode))
-		return copy_folder(from, to, fn, arg, e);
-	if (S_ISLNK(st.st_mode)) {
-		n = readlink(from, target, sizeof(target) - 1);
-		if (n < 0)
-			return err_errno(e, ERR_IO, "cannot read %s", from);
-		target[n] = '\0';
-		t.mode = S_IFLNK | 0777;
-		t.link = target;
-		return fn(&t, arg, e);
-	}
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_CONFIG, "%s is no file", from);
-	buf_init(&b, MAX_FILE);
-	if (file_read(from, &b, e))
-		return -1;
-	/* of the host's mode only the x bit counts, as in git */
-	t.mode = S_IFREG | (st.st_mode & 0100 ? 0755 : 0644);
-	t.data = b.p;
-	t.size = b.len;
-	return fn(&t, arg, e);
-}
-
-struct copying {
-	const struct fill *f;
-	const struct image_file *file;
-};
-
-static int copy_one(const struct layer_entry *t, void *arg, struct err *e)
-{
-	struct copying *c = arg;
-	struct layer_entry own = *t;
-
-	own.uid = c->file->uid;
-	own.gid = c->file->gid;
-	if (c->file->mode >= 0 && S_ISREG(own.mode))
-		own.mode = S_IFREG | (mode_t)c->file->mode;
-	return layer_add(c->f->layer, &own, e);
-}
-
-/* NAME=value lines: those that are there are replaced, the others come last. */
-static int set_lines(const struct fill *f, const struct image_file *file, struct err *e)
-{
-	struct layer_entry *t = layer_own(f->layer, file->path);
-	CLEAN(buf) struct buf b = {0};
-	const char *name;
-	json_t *v;
-
-	if (!t || !S_ISREG(t->mode))
-		return err_set(e, ERR_CONFIG, "there is no file '%s' whose lines could be set",
-			       file->path);
-	buf_init(&b, MAX_FILE);
-	for (size_t at = 0; at < t->size;) {
-		const uint8_t *line = t->data + at, *nl = memchr(line, '\n', t->size - at);
-		size_t n = nl ? (size_t)(nl - line) : t->size - at;
-		const uint8_t *eq = memchr(line, '=', n);
-		char key[64] = "";
-
-		if (eq && eq - line < (int)sizeof(key))
-			memcpy(key, line, (size_t)(eq - line));
-		if (!json_object_get(file->set, key)) {
-			buf_put(&b, line, n);
-			buf_u8(&b, '\n');
-		}
-		at += n + 1;
-	}
-	json_object_foreach(file->set, name, v)
-	{
-		const char *s = json_string_value(v);
-
-		if (!s || strpbrk(s, "\"\\$`\n"))
-			return err_set(e, ERR_CONFIG, "%s of '%s' is no plain string", name,
-				       file->path);
-		buf_printf(&b, "%s=\"%s\"\n", name, s);
-	}
-	if (b.bad)
-		return err_set(e, ERR_NOMEM, NULL);
-	free(t->data);
-	t->size = b.len;
-	t->data = STEAL(b.p);
-	return 0;
-}
-
-static int put_links(const struct fill *f, const struct image_file *file, struct err *e)
-{
-	char path[512];
-	struct layer_entry t = {.path = path,
-				.mode = S_IFLNK | 0777,
-				.link = (char *)(uintptr_t)file->link,
-				.uid = file->uid,
-				.gid = file->gid};
-	json_t *name;
-	size_t i;
-
-	json_array_foreach(file->names, i, name)
-	{
-		snprintf(path, sizeof(path), "%s%s", file->path, json_string_value(name));
-		if (layer_add(f->layer, &t, e))
+		if (!sl->libraries && !is_below(f, p) && take_package(f, p, sl, e))
 			return -1;
 	}
-	return 0;
-}
-
-static int put_file(const struct fill *f, const struct image_file *file, struct err *e)
-{
-	struct layer_entry t = {.uid = file->uid, .gid = file->gid};
-	char path[256], from[4096];
-	size_t n = (size_t)snprintf(path, sizeof(path), "%s", file->path);
-
-	if (n && path[n - 1] == '/')
-		path[n - 1] = '\0';
-	t.path = path;
-	if (file->copy) {
-		struct copying c = {f, file};
-
-		source_path(f, file->copy, from);
-		return copy_walk(from, path, copy_one, &c, e);
-	}
-	if (file->set)
-		return set_lines(f, file, e);
-	if (file->names)
-		return put_links(f, file, e);
-	if (file->dir) {
-		t.mode = S_IFDIR | (mode_t)(file->mode >= 0 ? file->mode : 0755);
-	} else if (file->link) {
-		t.mode = S_IFLNK | 0777;
-		t.link = (char *)(uintptr_t)file->link;
-	} else {
-		t.mode = S_IFREG | (mode_t)(file->mode >= 0 ? file->mode : 0644);
-		t.data = (uint8_t *)(uintptr_t)file->text;
-		t.size = strlen(file->text);
-	}
-	return layer_add(f->layer, &t, e);
-}
-
-static int step_files(const struct fill *f, struct err *e)
-{
-	for (size_t i = 0; i < f->spec->image.nfiles; i++)
-		if (put_file(f, &f->spec->image.files[i], e))
-			return -1;
 	return 0;
 }
 
@@ -435,6 +223,9 @@ static int fill_pool(const struct fill *f, struct layer *pool, struct err *e)
 		if (!sl->libraries)
 			continue;
 		const struct lock_pkg *p = fill_row(f->lock, f->spec, sl, e);
+
+		if (p && is_below(f, p))
+			continue;
 		CLEAN(fd) int fd = p ? open_package(f, p, e) : -1;
 		struct deb_src src = {.name = sl->package, .fd = fd};
 
@@ -536,63 +327,211 @@ static bool is_used(const struct layer *l, const char *package)
 	return false;
 }
 
+/* A package whose copyright text is another one's: the folder is a link to that. */
+static int follow_copyright(const struct fill *f, const struct layer_entry *t, struct err *e)
+{
+	const struct spec_slice none = {0};
+	const struct lock_pkg *p = NULL;
+	char path[600], owner[96];
+
+	snprintf(path, sizeof(path), "usr/share/doc/%s/copyright", t->link);
+	if (layer_find(f->layer, path))
+		return 0;
+	for (size_t i = 0; i < f->lock->npkg && !p; i++)
+		if (strcmp(f->lock->pkg[i].name, t->link) == 0)
+			p = &f->lock->pkg[i];
+	snprintf(owner, sizeof(owner), "%s", t->owner);
+	if (!p)
+		return err_set(e, ERR_CONFIG,
+			       "the copyright text of %s is in the package %s: name that too",
+			       owner, t->link);
+	if (take_package(f, p, &none, e))
+		return -1;
+	return layer_find(f->layer, path)
+		       ? 0
+		       : err_set(e, ERR_PACKAGE, "%s has no copyright text", p->name);
+}
+
+static int unneeded(const struct spec_slice *sl, struct err *e)
+{
+	return err_set(e, ERR_CONFIG, "no program needs a library of %s: it is not for `libraries`",
+		       sl->package);
+}
+
 static int step_copyright(const struct fill *f, struct err *e)
 {
 	const struct spec *s = f->spec;
-	char path[600];
 
-	for (size_t i = 0; i < s->nslices; i++)
-		if (s->slices[i].libraries && is_used(f->layer, s->slices[i].package) &&
-		    take_slice(f, &s->slices[i], e))
+	for (size_t i = 0; i < s->nslices; i++) {
+		const struct spec_slice *sl = &s->slices[i];
+		const struct lock_pkg *p = fill_row(f->lock, s, sl, e);
+
+		if (!p)
 			return -1;
+		if (!sl->libraries || is_below(f, p))
+			continue;
+		if (is_used(f->layer, sl->package) ? take_package(f, p, sl, e)
+						   : i >= s->own_slices && unneeded(sl, e))
+			return -1;
+	}
+	/* what is added on the way is behind or before: the layer is short, look again */
 	for (size_t i = 0; i < f->layer->n; i++) {
 		const struct layer_entry *t = &f->layer->v[i];
+		size_t before = f->layer->n;
 
 		if (!S_ISLNK(t->mode) || strncmp(t->path, "usr/share/doc/", 14) != 0)
 			continue;
-		snprintf(path, sizeof(path), "usr/share/doc/%s/copyright", t->link);
-		if (!layer_find(f->layer, path))
-			return err_set(
-				e, ERR_CONFIG,
-				"the copyright text of %s is in the package %s: name that too",
-				t->owner, t->link);
+		if (follow_copyright(f, t, e))
+			return -1;
+		if (f->layer->n != before)
+			i = (size_t)-1;
+	}
+	return 0;
+}
+
+/* ---- linked libraries ---- */
+
+static int step_linked(const struct fill *f, struct err *e)
+{
+	CLEAN(linked) struct linked all = {0};
+	const struct spec_slice none = {0};
+
+	if (linked_of(&all, f->spec, f->build, e))
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		const struct lock_pkg *p;
+
+		if (i && strcmp(all.v[i].package, all.v[i - 1].package) == 0)
+			continue;
+		p = linked_locked(f->lock, &all.v[i], e);
+		if (!p || (!is_below(f, p) && take_package(f, p, &none, e)))
+			return -1;
 	}
 	return 0;
 }
 
 /* ---- package data ---- */
 
+/* A name is in the lock once a suite: the row whose package was taken is that of the slice,
+ * or the one that a program was linked with. */
+static int add_package(const struct fill *f, const struct lock_pkg *p, struct err *e)
+{
+	CLEAN(buf) struct buf control = {0};
+	char done[256];
+
+	snprintf(done, sizeof(done), "var/lib/dpkg/status.d/%s", p->name);
+	if (!is_used(f->layer, p->name) || layer_own(f->layer, done))
+		return 0;
+	CLEAN(fd) int fd = open_package(f, p, e);
+	struct deb_src src = {.name = p->name, .fd = fd};
+
+	buf_init(&control, 1u << 20);
+	if (fd < 0 || deb_control(&src, &control, e))
+		return -1;
+	return dpkg_add(f->layer, p->name, &control, e);
+}
+
 static int step_packages(const struct fill *f, struct err *e)
 {
+	CLEAN(linked) struct linked all = {0};
 	const struct spec *s = f->spec;
 
 	for (size_t i = 0; i < s->nslices; i++) {
-		const struct spec_slice *sl = &s->slices[i];
-		CLEAN(buf) struct buf control = {0};
-		char done[256];
+		const struct lock_pkg *p = fill_row(f->lock, s, &s->slices[i], e);
 
-		snprintf(done, sizeof(done), "var/lib/dpkg/status.d/%s", sl->package);
-		if (!is_used(f->layer, sl->package) || layer_own(f->layer, done))
-			continue;
-		const struct lock_pkg *p = fill_row(f->lock, f->spec, sl, e);
-		CLEAN(fd) int fd = p ? open_package(f, p, e) : -1;
-		struct deb_src src = {.name = sl->package, .fd = fd};
-
-		buf_init(&control, 1u << 20);
-		if (fd < 0 || deb_control(&src, &control, e) ||
-		    dpkg_add(f->layer, sl->package, &control, e))
+		if (!p || add_package(f, p, e))
 			return -1;
+	}
+	if (linked_of(&all, s, f->build, e))
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		const struct lock_pkg *p = linked_locked(f->lock, &all.v[i], e);
+
+		if (!p || add_package(f, p, e))
+			return -1;
+	}
+	/* and those whose copyright text another one's refers to */
+	for (size_t i = 0; i < f->lock->npkg; i++)
+		if (add_package(f, &f->lock->pkg[i], e))
+			return -1;
+	return 0;
+}
+
+/* ---- what the steps are about ---- */
+
+static void name_package(json_t *items, const struct lock_pkg *p)
+{
+	json_array_append_new(items, json_sprintf("%s %s", p->name, p->version));
+}
+
+static int about_packages(const struct fill *f, bool libraries, json_t *items, struct err *e)
+{
+	const struct spec *s = f->spec;
+
+	for (size_t i = s->own_slices; i < s->nslices; i++) {
+		const struct lock_pkg *p = fill_row(f->lock, s, &s->slices[i], e);
+
+		if (!p)
+			return -1;
+		if (s->slices[i].libraries == libraries && !is_below(f, p))
+			name_package(items, p);
 	}
 	return 0;
 }
 
+static int about_slices(const struct fill *f, json_t *items, struct err *e)
+{
+	return about_packages(f, false, items, e);
+}
+
+static int about_libraries(const struct fill *f, json_t *items, struct err *e)
+{
+	return about_packages(f, true, items, e);
+}
+
+static int about_linked(const struct fill *f, json_t *items, struct err *e)
+{
+	CLEAN(linked) struct linked all = {0};
+
+	if (linked_of(&all, f->spec, f->build, e))
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		const struct lock_pkg *p = linked_locked(f->lock, &all.v[i], e);
+
+		if (!p)
+			return -1;
+		if (!is_below(f, p) && (!i || strcmp(all.v[i].package, all.v[i - 1].package) != 0))
+			name_package(items, p);
+	}
+	return 0;
+}
+
+static int about_users(const struct fill *f, json_t *items, struct err *e)
+{
+	(void)e;
+	for (size_t i = 0; i < f->spec->image.nusers; i++)
+		json_array_append_new(items, json_string(f->spec->image.users[i].name));
+	return 0;
+}
+
+static int about_files(const struct fill *f, json_t *items, struct err *e)
+{
+	(void)e;
+	for (size_t i = 0; i < f->spec->image.nfiles; i++)
+		json_array_append_new(items, json_string(f->spec->image.files[i].path));
+	return 0;
+}
+
 const struct fill_step fill_steps[] = {
-	{"slices", "files of packages, with their copyright texts", step_slices},
-	{"users", "/etc/passwd and /etc/group", step_users},
-	{"files", "files of the project and of the build", step_files},
-	{"libraries", "the shared libraries that its programs need", step_libraries},
-	{"copyright", "copyright texts of those", step_copyright},
-	{"packages", "package data for scanners", step_packages},
+	{"slices", "files of packages, with their copyright texts", step_slices, about_slices},
+	{"users", "/etc/passwd and /etc/group", project_users, about_users},
+	{"files", "files of the project and of the build", project_files, about_files},
+	{"linked", "copyright texts of the static libraries in its programs", step_linked,
+	 about_linked},
+	{"libraries", "the shared libraries that its programs need", step_libraries,
+	 about_libraries},
+	{"copyright", "copyright texts of those", step_copyright, about_libraries},
+	{"packages", "package data for scanners", step_packages, NULL},
 	{0},
 };
 
@@ -600,28 +539,15 @@ int fill_layer(const struct fill *f, struct err *e)
 {
 	for (const struct fill_step *s = fill_steps; s->name; s++)
 		if (s->run(f, e))
-			return err_wrap(e, "%s/%s.yaml, %s", f->images, f->spec->name, s->name);
-	return 0;
-}
-
-static int hash_one(const struct layer_entry *t, void *arg, struct err *e)
-{
-	struct sha256 *md = arg;
-	uint64_t head[2] = {t->mode, t->size};
-
-	(void)e;
-	sha256_update(md, t->path, strlen(t->path) + 1);
-	sha256_update(md, head, sizeof(head));
-	if (t->link)
-		sha256_update(md, t->link, strlen(t->link) + 1);
-	sha256_update(md, t->data, t->size);
+			return err_wrap(e, "%s/%s.yaml%s%s, %s", f->images, f->spec->definition,
+					*f->spec->variant ? " variant " : "", f->spec->variant,
+					s->name);
 	return 0;
 }
 
 int fill_inputs(const struct fill *f, struct sha256 *md, struct err *e)
 {
 	const struct spec *s = f->spec;
-	char from[4096];
 
 	for (size_t i = 0; i < s->nslices; i++) {
 		const struct lock_pkg *p = fill_row(f->lock, s, &s->slices[i], e);
@@ -630,14 +556,18 @@ int fill_inputs(const struct fill *f, struct sha256 *md, struct err *e)
 			return err_wrap(e, "%s", s->name);
 		sha256_update(md, p->sha256, sizeof(p->sha256));
 	}
-	for (size_t i = 0; i < s->image.nfiles; i++) {
-		const struct image_file *file = &s->image.files[i];
+	if (project_inputs(f, md, e))
+		return err_wrap(e, "%s/%s.yaml", f->images, s->definition);
+	CLEAN(linked) struct linked all = {0};
 
-		if (!file->copy)
-			continue;
-		source_path(f, file->copy, from);
-		if (copy_walk(from, file->path, hash_one, md, e))
-			return err_wrap(e, "%s/%s.yaml", f->images, s->name);
+	if (linked_of(&all, s, f->build, e))
+		return err_wrap(e, "%s/%s.yaml", f->images, s->definition);
+	for (size_t i = 0; i < all.n; i++) {
+		const struct lock_pkg *p = linked_locked(f->lock, &all.v[i], e);
+
+		if (!p)
+			return err_wrap(e, "%s/%s.yaml", f->images, s->definition);
+		sha256_update(md, p->sha256, sizeof(p->sha256));
 	}
 	return 0;
 }

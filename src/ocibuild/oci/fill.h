@@ -10,6 +10,8 @@
 #include "ocibuild/oci/layer.h"
 #include "ocibuild/spec.h"
 
+#define FILL_MAX_FILE (1u << 30) /* bytes of one file */
+
 struct fill {
 	const struct spec *spec;
 	const struct lock *lock;
@@ -24,6 +26,9 @@ struct fill_step {
 	const char *name;
 	const char *what;
 	int (*run)(const struct fill *f, struct err *e);
+	/* Appends what the step is about, as text; nothing: it has nothing to do. NULL: it
+	 * always has. */
+	int (*about)(const struct fill *f, json_t *items, struct err *e);
 };
 extern const struct fill_step fill_steps[];
 
@@ -35,7 +40,7 @@ int fill_layer(const struct fill *f, struct err *e);
  * of packages and contents of copied files. */
 int fill_inputs(const struct fill *f, struct sha256 *md, struct err *e);
 
-/* Row of the lock that a slice of an image is from; ERR_LOCK. */
+/* Row of the lock that a slice of an image, or of one it stands on, is from; ERR_LOCK. */
 const struct lock_pkg *fill_row(const struct lock *l, const struct spec *s,
 				const struct spec_slice *sl, struct err *e);
 

@@ -7,41 +7,13 @@
 
 #include "base/cleanup.h"
 #include "ocibuild/oci/build.h"
-#include "ocibuild/oci/fill.h"
+#include "ocibuild/oci/command.h"
 #include "ocibuild/oci/oci.h"
+#include "ocibuild/oci/provenance.h"
 #include "ocibuild/options.h"
 #include "ocibuild/tree.h"
 #include "ui/table.h"
 #include "json/json.h"
-
-/* What every command starts with. */
-static int open_all(const struct cli *c, struct current *cur, struct build *b, struct err *e)
-{
-	options_current(c, cur);
-	if (current_load(cur, e) || build_open(b, cur, e))
-		return -1;
-	for (int i = 0; i < c->argc; i++) {
-		struct build_image *im = build_find(b, c->argv[i]);
-
-		if (!im)
-			return cli_usage(e, "there is no image '%.60s'; `ocibuild ls` lists them",
-					 c->argv[i]);
-		im->wanted = true;
-	}
-	for (size_t i = 0; i < b->n && !c->argc; i++)
-		b->v[i].wanted = true;
-	if (!b->n)
-		return err_set(e, ERR_CONFIG, "no definition in %s has the stanza `image`",
-			       cur->images);
-	return 0;
-}
-
-static const char *str(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
 
 static void table_size(struct table *t, const json_t *state, const char *key)
 {
@@ -72,7 +44,7 @@ static int list(const struct cli *c, struct build *b, bool after, struct err *e)
 		const struct build_image *im = &b->v[i];
 		const char *name = im->spec->name;
 		json_t *s = im->state ? im->state : json_object_get(b->known, name);
-		const char *manifest = str(s, "manifest");
+		const char *manifest = command_str(s, "manifest");
 
 		if (after && !im->done)
 			continue;
@@ -89,10 +61,12 @@ static int list(const struct cli *c, struct build *b, bool after, struct err *e)
 		table_text(t, after ? (im->made ? "built" : "unchanged") : im->spec->summary);
 		json_array_append_new(
 			out,
-			json_pack("{s:s, s:s, s:s?, s:s, s:O?, s:O?, s:O?, s:O?, s:b}", "name",
-				  name, "version", im->version, "base", im->spec->base, "summary",
-				  im->spec->summary, "manifest", json_object_get(s, "manifest"),
-				  "size", json_object_get(s, "size"), "unpacked",
+			json_pack("{s:s, s:s, s:o, s:s, s:s?, s:s, s:O?, s:O?, s:O?, s:O?, s:b}",
+				  "name", name, "repository", im->spec->definition, "tags",
+				  build_tags(im), "version", im->version, "base", im->spec->base,
+				  "summary", im->spec->summary, "manifest",
+				  json_object_get(s, "manifest"), "size",
+				  json_object_get(s, "size"), "unpacked",
 				  json_object_get(s, "unpacked"), "layers",
 				  json_object_get(s, "layers"), "made", im->made));
 	}
@@ -107,188 +81,26 @@ int images_ls(struct cli *c, struct err *e)
 	CLEAN(current) struct current cur = {0};
 	CLEAN(build) struct build b = {0};
 
-	return open_all(c, &cur, &b, e) ? -1 : list(c, &b, false, e);
+	return command_open(c, &cur, &b, e) ? -1 : list(c, &b, false, e);
 }
 
 int images_build(struct cli *c, struct err *e)
 {
 	CLEAN(current) struct current cur = {0};
 	CLEAN(build) struct build b = {0};
+	int64_t jobs = 0;
 
-	if (open_all(c, &cur, &b, e) || build_run(&b, e))
+	if (cli_int(c, "jobs", 1, 64, &jobs, e) || command_open(c, &cur, &b, e))
+		return -1;
+	b.jobs = (unsigned)jobs;
+	b.revision = cli_str(c, "revision");
+	if (b.revision && !provenance_is_revision(b.revision))
+		return cli_usage(e, "--revision takes a whole commit id in lower-case hex");
+	if (build_run(&b, e))
 		return -1;
 	if (cur.is_relock)
 		options_note("warning: not the committed lock is in force");
 	return list(c, &b, true, e);
-}
-
-/* ---- show ---- */
-
-static json_t *slices_json(const struct build *b, const struct spec *s)
-{
-	json_t *out = json_array();
-
-	for (size_t i = 0; i < s->nslices; i++) {
-		const struct spec_slice *sl = &s->slices[i];
-		const struct lock_pkg *p = fill_row(&b->cur->lock, s, sl, NULL);
-		json_t *files = json_array();
-
-		for (size_t k = 0; k < sl->nfiles; k++)
-			json_array_append_new(files, json_string(sl->files[k]));
-		json_array_append_new(out,
-				      json_pack("{s:s, s:s, s:s?, s:s, s:s?, s:o}", "package",
-						sl->package, "suite", p ? p->suite : sl->suite,
-						"version", p ? p->version : NULL, "why",
-						sl->linked	? "linked into its programs"
-						: sl->libraries ? "libraries that its programs need"
-								: "files",
-						"concat", sl->concat, "files", files));
-	}
-	return out;
-}
-
-/* Everything that is true of an image, its bases' parts first. */
-static json_t *expanded(const struct build *b, const struct build_image *im)
-{
-	static const char *const parts[] = {"users", "groups", "files"};
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s?}", "image", im->spec->name, "summary",
-			      im->spec->summary, "version", im->version, "base", im->spec->base);
-	const struct build_image *chain[16];
-	size_t n = 0;
-
-	for (const struct build_image *at = im; at && n < 16; at = at->base)
-		chain[n++] = at;
-	json_object_update(o, im->spec->image.config);
-	json_object_set_new(o, "slices", slices_json(b, im->spec));
-	for (size_t k = 0; k < 3; k++) {
-		json_t *all = k == 1 ? json_object() : json_array();
-
-		for (size_t i = n; i-- > 0;) {
-			json_t *raw = chain[i]->spec->image.raw[k];
-
-			if (json_is_object(raw))
-				json_object_update(all, raw);
-			else if (raw)
-				json_array_extend(all, raw);
-		}
-		json_object_set_new(o, parts[k], all);
-	}
-	return o;
-}
-
-static bool is_plain(const char *s)
-{
-	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/._-";
-
-	return *s && s[strspn(s, set)] == '\0' && *s != '-' && strcmp(s, "true") != 0 &&
-	       strcmp(s, "false") != 0 && strcmp(s, "null") != 0;
-}
-
-static void print_scalar(const json_t *v)
-{
-	if (json_is_string(v) && is_plain(json_string_value(v)))
-		fputs(json_string_value(v), stdout);
-	else
-		json_dumpf(v, stdout, JSON_ENCODE_ANY);
-}
-
-/* YAML in block style; the depth of ours is small and bounded by the reader's. */
-static void print_yaml(const json_t *v, int depth, bool in_item)
-{
-	const char *key;
-	json_t *w;
-	size_t i;
-
-	json_object_foreach((json_t *)(uintptr_t)v, key, w)
-	{
-		bool leaf = !json_is_object(w) && !json_is_array(w);
-
-		if (!in_item)
-			printf("%*s", depth * 2, "");
-		in_item = false;
-		printf("%s:", key);
-		if (leaf || !(json_array_size(w) + json_object_size(w))) {
-			putchar(' ');
-			print_scalar(w);
-			putchar('\n');
-			continue;
-		}
-		putchar('\n');
-		print_yaml(w, depth + 1, false);
-	}
-	json_array_foreach(v, i, w)
-	{
-		printf("%*s- ", depth * 2, "");
-		if (json_is_object(w)) {
-			print_yaml(w, depth + 1, true);
-		} else {
-			print_scalar(w);
-			putchar('\n');
-		}
-	}
-}
-
-int images_show(struct cli *c, struct err *e)
-{
-	CLEAN(current) struct current cur = {0};
-	CLEAN(build) struct build b = {0};
-	const struct build_image *im;
-
-	if (open_all(c, &cur, &b, e))
-		return -1;
-	im = build_find(&b, c->argv[0]);
-	CLEAN(json) json_t *o =
-		cli_has(c, "expanded") ? expanded(&b, im) : json_incref(im->spec->docs[0].root);
-
-	if (!o)
-		return err_set(e, ERR_NOMEM, NULL);
-	if (cli_has(c, "json"))
-		return json_print(o, stdout, e);
-	print_yaml(o, 0, false);
-	return 0;
-}
-
-/* ---- plan ---- */
-
-int images_plan(struct cli *c, struct err *e)
-{
-	CLEAN(current) struct current cur = {0};
-	CLEAN(build) struct build b = {0};
-	CLEAN(json) json_t *out = json_array();
-	CLEAN(table) struct table *t = table_new();
-
-	if (open_all(c, &cur, &b, e))
-		return -1;
-	table_col(t, "IMAGE", TABLE_LEFT);
-	table_col(t, "STEP", TABLE_LEFT);
-	table_col(t, "WHAT", TABLE_FLEX);
-	/* what a wanted image stands on is built too */
-	for (size_t i = 0; i < b.n; i++)
-		for (struct build_image *im = b.v[i].wanted ? b.v[i].base : NULL; im; im = im->base)
-			im->wanted = true;
-	for (size_t i = 0; i < b.n; i++) {
-		struct build_image *im = &b.v[i];
-		bool fresh;
-
-		if (!im->wanted)
-			continue;
-		if (build_is_fresh(&b, im, &fresh, e))
-			return -1;
-		json_array_append_new(
-			out, json_pack("{s:s, s:b}", "name", im->spec->name, "build", !fresh));
-		table_text(t, im->spec->name);
-		table_text(t, fresh ? NULL : "fill");
-		table_text(t, fresh ? "nothing: it is built from these inputs" : im->spec->summary);
-		for (const struct fill_step *s = fill_steps; s->name && !fresh; s++) {
-			table_text(t, "");
-			table_text(t, s->name);
-			table_text(t, s->what);
-		}
-	}
-	if (cli_has(c, "json"))
-		return json_print(out, stdout, e);
-	table_print(t, stdout);
-	return 0;
 }
 
 /* ---- inspect, tree ---- */
@@ -308,14 +120,14 @@ int images_inspect(struct cli *c, struct err *e)
 	CLEAN(build) struct build b = {0};
 	json_t *s;
 
-	if (open_all(c, &cur, &b, e) || !(s = state_of(&b, c->argv[0], e)))
+	if (command_open(c, &cur, &b, e) || !(s = state_of(&b, c->argv[0], e)))
 		return -1;
-	CLEAN(json) json_t *m = oci_get_json(b.dir, str(s, "manifest"), e);
+	CLEAN(json) json_t *m = oci_get_json(b.dir, command_str(s, "manifest"), e);
 
 	if (!m)
 		return -1;
 	CLEAN(json) json_t *cfg =
-		oci_get_json(b.dir, str(json_object_get(m, "config"), "digest"), e);
+		oci_get_json(b.dir, command_str(json_object_get(m, "config"), "digest"), e);
 
 	if (!cfg)
 		return -1;
@@ -327,7 +139,7 @@ int images_inspect(struct cli *c, struct err *e)
 		return err_set(e, ERR_NOMEM, NULL);
 	if (cli_has(c, "json"))
 		return json_print(o, stdout, e);
-	print_yaml(o, 0, false);
+	command_yaml(o);
 	return 0;
 }
 
@@ -360,6 +172,7 @@ static int sum_layer(const struct build *b, const char *digest, int64_t depth, j
 	oci_blob_path(b->dir, digest, path);
 	archive_read_support_format_tar(a);
 	archive_read_support_filter_gzip(a);
+	archive_read_support_filter_zstd(a);
 	if (archive_read_open_filename(a, path, 1u << 16) != ARCHIVE_OK)
 		rc = err_set(e, ERR_IO, "cannot open %s", path);
 	while (rc == 0 && archive_read_next_header(a, &ent) == ARCHIVE_OK)
@@ -420,12 +233,12 @@ int images_tree(struct cli *c, struct err *e)
 	json_t *s, *l;
 	size_t i;
 
-	if (cli_int(c, "depth", 1, 64, &depth, e) || open_all(c, &cur, &b, e) ||
+	if (cli_int(c, "depth", 1, 64, &depth, e) || command_open(c, &cur, &b, e) ||
 	    !(s = state_of(&b, c->argv[0], e)))
 		return -1;
 	json_array_foreach(json_object_get(s, "layers"), i, l)
 	{
-		if (sum_layer(&b, str(l, "digest"), depth, sums, e))
+		if (sum_layer(&b, command_str(l, "digest"), depth, sums, e))
 			return -1;
 	}
 	return print_sums(c, sums, e);
