@@ -108,13 +108,14 @@ static void refuses_conflicts(void **state)
 	assert_int_equal(layer_find(&l, "low")->size, 4);
 }
 
-static struct layer_blob written(const struct layer *l, struct buf *out)
+static struct layer_blob written(struct layer *l, struct buf *out)
 {
+	const struct layer_how how = {.date = 1000000000};
 	CLEAN(fd) int fd = memfd_create("layer", 0);
 	struct layer_blob blob;
 	struct err e = {0};
 
-	assert_int_equal(layer_write(l, 1000000000, fd, &blob, &e), 0);
+	assert_int_equal(layer_write(l, &how, fd, &blob, &e), 0);
 	lseek(fd, 0, SEEK_SET);
 	assert_int_equal(file_read_fd(fd, "layer", out, &e), 0);
 	return blob;
@@ -127,6 +128,7 @@ static void writes_the_same(void **state)
 	CLEAN(layer) struct layer back = {0};
 	CLEAN(buf) struct buf x = {0};
 	CLEAN(buf) struct buf y = {0};
+	const struct layer_how how = {.date = 0};
 	struct layer_blob bx, by;
 	uint8_t md[32];
 	struct err e = {0};
@@ -150,13 +152,17 @@ static void writes_the_same(void **state)
 	assert_int_equal(bx.size, x.len);
 	sha256(md, x.p, x.len);
 	assert_memory_equal(md, bx.digest, 32);
+	/* contents are digested as they go by */
+	assert_true(layer_own(&l, "a-b")->hashed && !layer_own(&l, "a/b")->hashed);
+	sha256(md, "a-b", 3);
+	assert_memory_equal(md, layer_own(&l, "a-b")->sha256, 32);
 	/* gzip: deflate, no flags, no time */
 	assert_memory_equal(x.p, "\x1f\x8b\x08\0\0\0\0\0", 8);
 	assert_int_equal(bx.tar_size % 512, 0);
 	/* a write that fails is an error, not a short blob */
 	CLEAN(fd) int full = open("/dev/full", O_WRONLY);
 
-	assert_int_equal(layer_write(&l, 0, full, &bx, &e), -1);
+	assert_int_equal(layer_write(&l, &how, full, &bx, &e), -1);
 	assert_int_equal(e.code, ERR_IO);
 }
 

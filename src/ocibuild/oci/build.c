@@ -1,27 +1,29 @@
 #include "ocibuild/oci/build.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/enc.h"
-#include "base/file.h"
 #include "ocibuild/oci/fill.h"
+#include "ocibuild/oci/master.h"
 #include "ocibuild/oci/oci.h"
 #include "ui/cli.h"
-#include "ui/progress.h"
 
 /* Counted up when the same inputs give another image. */
-#define BUILD_FORM 1
+#define BUILD_FORM 2
 
 void build_free(struct build *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		layer_free(&b->v[i].layer);
+		rootfs_close(&b->v[i].master);
+		pthread_mutex_destroy(&b->v[i].lock);
+		json_decref(b->v[i].row);
 		json_decref(b->v[i].state);
+		json_decref(b->v[i].attached);
 	}
 	free(b->v);
 	json_decref(b->known);
@@ -67,43 +69,87 @@ static int choose_version(const struct lock *l, struct build_image *im, struct e
 	return 0;
 }
 
-static int load_known(struct build *b)
+int build_load_known(struct build *b, struct err *e)
 {
 	struct json_doc d = {0};
 
+	json_decref(b->known);
+	b->known = NULL;
 	/* whatever is wrong with it: it is only a memory of what need not be done */
-	if (access(b->state, F_OK) == 0 && json_parse_file(&d, b->state, 16u << 20, NULL) == 0 &&
-	    json_is_object(d.root))
+	if (access(b->known_at, F_OK) == 0 &&
+	    json_parse_file(&d, b->known_at, 16u << 20, NULL) == 0 && json_is_object(d.root))
 		b->known = json_incref(d.root);
 	json_doc_free(&d);
 	if (!b->known)
 		b->known = json_object();
-	return b->known ? 0 : -1;
+	return b->known ? 0 : err_set(e, ERR_NOMEM, NULL);
 }
 
-int build_open(struct build *b, const struct current *cur, struct err *e)
+/* Packages are installed in what stands on nothing; above that there are slices. */
+static int choose_kind(const struct build *b, struct build_image *im, struct err *e)
+{
+	const struct spec *s = im->spec;
+
+	im->is_rootfs = spec_rootfs(s);
+	if (im->base && s->npackages > im->base->spec->npackages)
+		return err_set(e, ERR_CONFIG,
+			       "%s/%s.yaml: packages are installed only in an image without a "
+			       "base: take slices",
+			       b->cur->images, s->name);
+	if (im->is_rootfs && s->image.nfiles)
+		return err_set(e, ERR_CONFIG, "%s/%s.yaml: with packages there are no files",
+			       b->cur->images, s->name);
+	return 0;
+}
+
+static int choose_places(struct build *b, const char *out, struct err *e)
+{
+	const struct current *cur = b->cur;
+
+	b->form = compress_find(cur->compression);
+	if (!b->form)
+		return cli_usage(e, "there is no compression '%.40s'", cur->compression);
+	b->out = out ? out : cur->build;
+	b->root = cur->build;
+	if (snprintf(b->dir, sizeof(b->dir), "%s/images%s", b->out, b->form->tail) >=
+	    (int)sizeof(b->dir) - 16)
+		return err_set(e, ERR_CONFIG, "the build folder's name is too long");
+	snprintf(b->known_at, sizeof(b->known_at), "%s/images%s.json", b->out, b->form->tail);
+	return 0;
+}
+
+int build_open_in(struct build *b, const struct current *cur, const char *out, struct err *e)
 {
 	*b = (struct build){.cur = cur, .v = calloc(cur->set.n + 1, sizeof(*b->v))};
 	if (!b->v)
 		return err_set(e, ERR_NOMEM, NULL);
-	if (snprintf(b->dir, sizeof(b->dir), "%s/images", cur->build) >= (int)sizeof(b->dir) - 16)
-		return err_set(e, ERR_CONFIG, "the build folder's name is too long");
-	snprintf(b->state, sizeof(b->state), "%s/images.json", cur->build);
-	if (load_known(b))
-		return err_set(e, ERR_NOMEM, NULL);
-	for (size_t i = 0; i < cur->set.n; i++)
-		if (cur->set.v[i].image.is)
-			b->v[b->n++] = (struct build_image){.spec = &cur->set.v[i]};
+	if (choose_places(b, out, e) || build_load_known(b, e))
+		return -1;
+	for (size_t i = 0; i < cur->set.n; i++) {
+		struct build_image *im = &b->v[b->n];
+
+		if (!cur->set.v[i].image.is)
+			continue;
+		*im = (struct build_image){.spec = &cur->set.v[i],
+					   .master = {.fd = -1, .held = -1}};
+		pthread_mutex_init(&im->lock, NULL);
+		b->n++;
+	}
 	for (size_t i = 0; i < b->n; i++) {
 		struct build_image *im = &b->v[i];
 
 		if (im->spec->base && !(im->base = build_find(b, im->spec->base)))
 			return err_set(e, ERR_CONFIG, "%s/%s.yaml: its base %s is no image",
 				       cur->images, im->spec->name, im->spec->base);
-		if (choose_version(&cur->lock, im, e))
+		if (choose_kind(b, im, e) || choose_version(&cur->lock, im, e))
 			return -1;
 	}
 	return 0;
+}
+
+int build_open(struct build *b, const struct current *cur, struct err *e)
+{
+	return build_open_in(b, cur, NULL, e);
 }
 
 static struct fill fill_of(const struct build *b, struct build_image *im)
@@ -117,16 +163,18 @@ static struct fill fill_of(const struct build *b, struct build_image *im)
 }
 
 /* This program decides what is built, as much as any other input. */
-static int hash_self(struct sha256 *md, struct err *e)
+static int hash_self(struct build *b, struct err *e)
 {
-	CLEAN(fd) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	CLEAN(fd) int fd = b->self[0] ? -1 : open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	uint8_t d[32];
 
+	if (b->self[0])
+		return 0;
 	if (fd < 0)
 		return err_errno(e, ERR_IO, "cannot read this program (is /proc there?)");
 	if (cache_digest_fd(fd, "this program", d, e))
 		return -1;
-	sha256_update(md, d, sizeof(d));
+	enc_hex(b->self, d, 32);
 	return 0;
 }
 
@@ -150,31 +198,55 @@ static int hash_definition(struct sha256 *md, const struct spec *s, struct err *
 	return hash_json(md, s->image.config, e);
 }
 
-static int find_inputs(struct build *b, struct build_image *im, struct err *e)
+static struct rootfs rootfs_of(const struct build *b, const struct build_image *im,
+			       char dir[static 4096])
+{
+	snprintf(dir, 4096, "%s/rootfs", b->root);
+	return (struct rootfs){
+		.spec = im->spec, .lock = &b->cur->lock, .cache = &b->cur->cache, .dir = dir};
+}
+
+static int hash_contents(struct build *b, struct build_image *im, struct sha256 *md, struct err *e)
 {
 	struct fill f = fill_of(b, im);
+	char dir[4096], hex[65];
+	struct rootfs r = rootfs_of(b, im, dir);
+
+	if (!im->is_rootfs)
+		return fill_inputs(&f, md, e);
+	if (rootfs_inputs(&r, hex, e))
+		return -1;
+	sha256_update(md, hex, 64);
+	return 0;
+}
+
+int build_inputs(struct build *b, struct build_image *im, struct err *e)
+{
 	struct sha256 md;
 	uint8_t d[32];
-	char head[160];
+	char head[240];
 
 	if (im->inputs[0])
 		return 0;
-	if (im->base && find_inputs(b, im->base, e))
+	if (im->base && build_inputs(b, im->base, e))
+		return -1;
+	if (hash_self(b, e))
 		return -1;
 	sha256_init(&md);
-	snprintf(head, sizeof(head), "form %d date %lld %s\n", BUILD_FORM,
+	snprintf(head, sizeof(head), "form %d %s date %lld %s\n", BUILD_FORM, b->form->name,
 		 (long long)b->cur->lock.date, im->version);
 	sha256_update(&md, head, strlen(head));
+	sha256_update(&md, b->self, 64);
 	if (im->base)
 		sha256_update(&md, im->base->inputs, 64);
-	if (hash_self(&md, e) || hash_definition(&md, im->spec, e) || fill_inputs(&f, &md, e))
+	if (hash_definition(&md, im->spec, e) || hash_contents(b, im, &md, e))
 		return -1;
 	sha256_final(&md, d);
 	enc_hex(im->inputs, d, 32);
 	return 0;
 }
 
-static bool has_blob(const struct build *b, const json_t *digest, const json_t *size)
+bool build_has_blob(const struct build *b, const json_t *digest, const json_t *size)
 {
 	const char *d = json_string_value(digest);
 	char path[4096];
@@ -187,20 +259,44 @@ static bool has_blob(const struct build *b, const json_t *digest, const json_t *
 	       (!size || st.st_size == json_integer_value(size));
 }
 
-/* All blobs of a remembered image are there. */
-static bool is_whole(const struct build *b, const json_t *state)
+/* A document's blobs, for one that is only remembered by its digest. */
+static bool is_document_whole(const struct build *b, const json_t *descriptor)
+{
+	const char *digest = json_string_value(json_object_get(descriptor, "digest"));
+	json_t *l, *config;
+	bool whole = true;
+	size_t i;
+
+	if (!digest)
+		return false;
+	CLEAN(json) json_t *doc = oci_get_json(b->dir, digest, NULL);
+
+	config = json_object_get(doc, "config");
+	if (!doc || !build_has_blob(b, json_object_get(config, "digest"), NULL))
+		return false;
+	json_array_foreach(json_object_get(doc, "layers"), i, l) whole =
+		whole && build_has_blob(b, json_object_get(l, "digest"), NULL);
+	return whole;
+}
+
+bool build_is_whole(const struct build *b, const json_t *state)
 {
 	json_t *l;
 	size_t i;
 
 	if (!json_array_size(json_object_get(state, "layers")) ||
-	    !has_blob(b, json_object_get(state, "manifest"),
-		      json_object_get(state, "manifest_size")) ||
-	    !has_blob(b, json_object_get(state, "config"), NULL))
+	    !build_has_blob(b, json_object_get(state, "manifest"),
+			    json_object_get(state, "manifest_size")) ||
+	    !build_has_blob(b, json_object_get(state, "config"), NULL))
 		return false;
 	json_array_foreach(json_object_get(state, "layers"), i, l)
 	{
-		if (!has_blob(b, json_object_get(l, "digest"), json_object_get(l, "size")))
+		if (!build_has_blob(b, json_object_get(l, "digest"), json_object_get(l, "size")))
+			return false;
+	}
+	json_array_foreach(json_object_get(state, "attached"), i, l)
+	{
+		if (!is_document_whole(b, l))
 			return false;
 	}
 	return true;
@@ -211,192 +307,55 @@ int build_is_fresh(struct build *b, struct build_image *im, bool *fresh, struct 
 	json_t *old = json_object_get(b->known, im->spec->name);
 	const char *inputs = json_string_value(json_object_get(old, "inputs"));
 
-	if (find_inputs(b, im, e))
+	if (build_inputs(b, im, e))
 		return -1;
-	*fresh = inputs && strcmp(inputs, im->inputs) == 0 && is_whole(b, old);
+	*fresh = inputs && strcmp(inputs, im->inputs) == 0 && build_is_whole(b, old);
 	return 0;
 }
 
-/* A layer in memory, of an image that may be on disk already. */
-static int fill(struct build *b, struct build_image *im, struct err *e)
+static int fill_rootfs(struct build *b, struct build_image *im, struct err *e)
+{
+	char dir[4096];
+	struct rootfs r = rootfs_of(b, im, dir);
+
+	if (rootfs_open(&r, &im->master, e))
+		return -1;
+	/* an offset of its own is not needed: one thread reads a layer's contents */
+	im->layer.tar = dup(im->master.fd);
+	if (im->layer.tar < 0)
+		return err_errno(e, ERR_IO, "cannot read the rootfs");
+	memcpy(im->layer.tar_sha256, im->master.sha256, sizeof(im->layer.tar_sha256));
+	return master_index(&im->layer, im->spec, e) ? err_wrap(e, "%s", im->spec->name) : 0;
+}
+
+static int fill_locked(struct build *b, struct build_image *im, struct err *e)
 {
 	struct fill f = fill_of(b, im);
+	int rc;
 
 	if (im->filled)
 		return 0;
 	if (im->base) {
-		if (fill(b, im->base, e))
+		if (build_fill(b, im->base, e))
 			return -1;
 		im->layer.below = &im->base->layer;
 	}
-	im->filled = true;
-	return fill_layer(&f, e);
+	rc = im->is_rootfs ? fill_rootfs(b, im, e) : fill_layer(&f, e);
+	if (rc) {
+		layer_free(&im->layer);
+		rootfs_close(&im->master);
+	}
+	im->filled = rc == 0;
+	return rc;
 }
 
-/* "1.2.3" is also "1.2" and "1"; each with what Debian it is. */
-static json_t *tags_of(const struct build_image *im)
+int build_fill(struct build *b, struct build_image *im, struct err *e)
 {
-	static const char *const tails[] = {"", "-debian", "-debian13"};
-	json_t *tags = json_array();
-	char v[96];
+	int rc;
 
-	snprintf(v, sizeof(v), "%s", im->version);
-	for (char *dot = v + strlen(v); dot; dot = strrchr(v, '.')) {
-		*dot = '\0';
-		for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++)
-			json_array_append_new(tags, json_sprintf("%s%s", v, tails[i]));
-	}
-	return tags;
-}
-
-static json_t *layer_row(const char *definition, const struct layer_blob *blob)
-{
-	char digest[OCI_DIGEST_LEN], diff[OCI_DIGEST_LEN];
-
-	oci_digest(digest, blob->digest);
-	oci_digest(diff, blob->diff_id);
-	return json_pack("{s:s, s:s, s:s, s:I, s:I}", "definition", definition, "digest", digest,
-			 "diff_id", diff, "size", (json_int_t)blob->size, "tar_size",
-			 (json_int_t)blob->tar_size);
-}
-
-static int put_documents(struct build *b, struct build_image *im, json_t *layers, struct err *e)
-{
-	char base_name[200], config[OCI_DIGEST_LEN], manifest[OCI_DIGEST_LEN];
-	struct oci_image oi = {.spec = im->spec,
-			       .version = im->version,
-			       .date = b->cur->lock.date,
-			       .layers = layers};
-	size_t config_size, manifest_size, i;
-	json_int_t size, unpacked = 0;
-	json_t *l;
-
-	if (im->base) {
-		snprintf(base_name, sizeof(base_name), "signbox/%s:%s", im->base->spec->name,
-			 im->base->version);
-		oi.base_name = base_name;
-		oi.base_digest = json_string_value(json_object_get(im->base->state, "manifest"));
-	}
-	CLEAN(json) json_t *c = oci_config(&oi);
-
-	if (!c)
-		return err_set(e, ERR_NOMEM, NULL);
-	if (oci_put_json(b->dir, c, config, &config_size, e))
-		return -1;
-	CLEAN(json) json_t *m = oci_manifest(&oi, config, config_size);
-
-	if (!m)
-		return err_set(e, ERR_NOMEM, NULL);
-	if (oci_put_json(b->dir, m, manifest, &manifest_size, e))
-		return -1;
-	size = (json_int_t)(config_size + manifest_size);
-	json_array_foreach(layers, i, l)
-	{
-		size += json_integer_value(json_object_get(l, "size"));
-		unpacked += json_integer_value(json_object_get(l, "tar_size"));
-	}
-	im->state = json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:o, s:O}", "inputs", im->inputs,
-			      "version", im->version, "manifest", manifest, "manifest_size",
-			      (json_int_t)manifest_size, "config", config, "size", size, "unpacked",
-			      unpacked, "tags", tags_of(im), "layers", layers);
-	return im->state ? 0 : err_set(e, ERR_NOMEM, NULL);
-}
-
-static int build_one(struct build *b, struct build_image *im, struct err *e)
-{
-	struct layer_blob blob;
-	bool fresh;
-
-	if (im->done)
-		return 0;
-	if (im->base && build_one(b, im->base, e))
-		return -1;
-	if (build_is_fresh(b, im, &fresh, e))
-		return -1;
-	im->done = true;
-	if (fresh) {
-		im->state = json_incref(json_object_get(b->known, im->spec->name));
-		return 0;
-	}
-	CLEAN(json) json_t *layers =
-		im->base ? json_copy(json_object_get(im->base->state, "layers")) : json_array();
-
-	if (fill(b, im, e))
-		return -1;
-	/* a definition may change the configuration only */
-	if (im->layer.n) {
-		if (oci_put_layer(b->dir, &im->layer, b->cur->lock.date, &blob, e))
-			return err_wrap(e, "%s", im->spec->name);
-		json_array_append_new(layers, layer_row(im->spec->name, &blob));
-	}
-	if (!json_array_size(layers))
-		return err_set(e, ERR_CONFIG, "%s/%s.yaml: nothing is in it", b->cur->images,
-			       im->spec->name);
-	im->made = true;
-	return put_documents(b, im, layers, e);
-}
-
-static json_t *descriptor(const json_t *state, const char *ref)
-{
-	return json_pack("{s:s, s:O, s:O, s:{s:s}, s:{s:s, s:s}}", "mediaType", OCI_MANIFEST,
-			 "digest", json_object_get(state, "manifest"), "size",
-			 json_object_get(state, "manifest_size"), "annotations", OCI_REF, ref,
-			 "platform", "architecture", "amd64", "os", "linux");
-}
-
-/* Built now, or before and still there: an image that was not asked for stays. */
-static int publish(struct build *b, struct err *e)
-{
-	CLEAN(json) json_t *all = json_object();
-	CLEAN(json) json_t *index = NULL;
-	CLEAN(buf) struct buf text = {0};
-	json_t *list = json_array(), *tag;
-	char ref[200];
-	size_t k;
-
-	for (size_t i = 0; i < b->n; i++) {
-		const char *name = b->v[i].spec->name;
-		json_t *s = b->v[i].state ? b->v[i].state : json_object_get(b->known, name);
-
-		if (!s || !is_whole(b, s))
-			continue;
-		json_object_set(all, name, s);
-		json_array_append_new(list, descriptor(s, name));
-		json_array_foreach(json_object_get(s, "tags"), k, tag)
-		{
-			snprintf(ref, sizeof(ref), "%s:%s", name, json_string_value(tag));
-			json_array_append_new(list, descriptor(s, ref));
-		}
-	}
-	index = json_pack("{s:i, s:s, s:o}", "schemaVersion", 2, "mediaType", OCI_INDEX,
-			  "manifests", list);
-	buf_init(&text, 16u << 20);
-	if (!index || json_text(all, JSON_INDENTED, &text, e))
-		return err_set(e, ERR_NOMEM, NULL);
-	if (!json_equal(all, b->known) && file_replace(b->state, text.p, text.len, 0644, e))
-		return -1;
-	return oci_publish(b->dir, index, e);
-}
-
-int build_run(struct build *b, struct err *e)
-{
-	struct progress progress;
-	char path[4096];
-	int rc = 0;
-
-	if (oci_open(b->dir, e))
-		return -1;
-	snprintf(path, sizeof(path), "%s/.images.lock", b->cur->build);
-	CLEAN(fd) int held = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-
-	if (held < 0 || flock(held, LOCK_EX) < 0)
-		return err_errno(e, ERR_IO, "cannot lock %s", path);
-	progress_start(&progress, "building images", b->n, PROGRESS_COUNT);
-	for (size_t i = 0; rc == 0 && i < b->n; i++) {
-		if (b->v[i].wanted)
-			rc = build_one(b, &b->v[i], e);
-		progress_add(&progress, 1);
-	}
-	progress_end(&progress);
-	return rc ? -1 : publish(b, e);
+	/* locks are taken towards the base only, so threads cannot wait for each other */
+	pthread_mutex_lock(&im->lock);
+	rc = fill_locked(b, im, e);
+	pthread_mutex_unlock(&im->lock);
+	return rc;
 }

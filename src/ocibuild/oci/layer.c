@@ -5,26 +5,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "crypto/sha256.h"
+#include "ocibuild/oci/master.h"
+#include "json/json.h"
 
-#define GZIP_LEVEL 6
-
-static void entry_free(struct layer_entry *t)
+void layer_entry_free(struct layer_entry *t)
 {
 	free(t->path);
 	free(t->link);
+	free(t->hard);
 	free(t->data);
 }
 
 void layer_free(struct layer *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		entry_free(&l->v[i]);
+		layer_entry_free(&l->v[i]);
 	free(l->v);
+	if (l->tar > 0)
+		close(l->tar);
 	*l = (struct layer){0};
 }
 
@@ -89,7 +91,7 @@ static int insert(struct layer *l, size_t at, const struct layer_entry *t, struc
 	c.link = t->link ? strdup(t->link) : NULL;
 	c.data = t->size ? malloc(t->size) : NULL;
 	if (!c.path || (t->link && !c.link) || (t->size && !c.data)) {
-		entry_free(&c);
+		layer_entry_free(&c);
 		return err_set(e, ERR_NOMEM, NULL);
 	}
 	if (t->size)
@@ -134,6 +136,14 @@ static int add_parents(struct layer *l, const char *path, const struct layer_ent
 	return 0;
 }
 
+/* What pax headers and SBOMs are. */
+static bool is_utf8(const char *s)
+{
+	CLEAN(json) json_t *text = json_string(s);
+
+	return text != NULL;
+}
+
 int layer_add(struct layer *l, const struct layer_entry *t, struct err *e)
 {
 	const struct layer_entry *lower;
@@ -141,6 +151,9 @@ int layer_add(struct layer *l, const struct layer_entry *t, struct err *e)
 	bool there;
 	size_t at;
 
+	if (!is_utf8(t->path) || (t->link && !is_utf8(t->link)))
+		return err_set(e, ERR_PACKAGE, "the name '%.100s' of %s is not UTF-8", t->path,
+			       whose(t));
 	if (add_parents(l, t->path, t, e))
 		return -1;
 	at = place(l, t->path, &there);
@@ -175,49 +188,44 @@ int layer_add(struct layer *l, const struct layer_entry *t, struct err *e)
 
 struct sink {
 	int fd;
-	z_stream z;
-	struct sha256 tar, gz;
+	struct compress *c;
+	struct sha256 tar, blob;
+	const struct layer_how *how;
 	struct layer_blob *out;
 	struct err *e;
 };
 
-/* Compresses what is in z.next_in. */
-static int squeeze(struct sink *s, int flush)
+static int take_blob(const void *p, size_t n, void *arg, struct err *e)
 {
-	uint8_t chunk[65536];
+	struct sink *s = arg;
 
-	do {
-		size_t n;
-
-		s->z.next_out = chunk;
-		s->z.avail_out = sizeof(chunk);
-		if (deflate(&s->z, flush) == Z_STREAM_ERROR)
-			return err_set(s->e, ERR_INTERNAL, "zlib failed");
-		n = sizeof(chunk) - s->z.avail_out;
-		sha256_update(&s->gz, chunk, n);
-		s->out->size += n;
-		if (file_write_fd(s->fd, "a layer", chunk, n, s->e))
-			return -1;
-	} while (s->z.avail_out == 0);
-	return 0;
+	sha256_update(&s->blob, p, n);
+	s->out->size += n;
+	return file_write_fd(s->fd, "a layer", p, n, e);
 }
 
 static la_ssize_t take_tar(struct archive *a, void *arg, const void *p, size_t n)
 {
 	struct sink *s = arg;
+	int rc = 0;
 
-	sha256_update(&s->tar, p, n);
-	s->out->tar_size += n;
-	s->z.next_in = (z_const Bytef *)(uintptr_t)p;
-	s->z.avail_in = (uInt)n;
-	if (squeeze(s, Z_NO_FLUSH)) {
+	if (s->how->cancel && atomic_load(s->how->cancel))
+		rc = err_set(s->e, ERR_SHUTTING_DOWN, "stopped");
+	if (rc == 0) {
+		sha256_update(&s->tar, p, n);
+		s->out->tar_size += n;
+		rc = compress_write(s->c, p, n, s->e);
+	}
+	if (rc) {
 		archive_set_error(a, 1, "cannot write");
 		return -1;
 	}
+	if (s->how->progress)
+		progress_add(s->how->progress, n);
 	return (la_ssize_t)n;
 }
 
-static int put_entry(struct archive *a, struct archive_entry *ent, const struct layer_entry *t,
+static int put_entry(struct archive *a, struct archive_entry *ent, struct layer_entry *t,
 		     int64_t date)
 {
 	char name[4100];
@@ -234,57 +242,67 @@ static int put_entry(struct archive *a, struct archive_entry *ent, const struct 
 	archive_entry_set_size(ent, (la_int64_t)t->size);
 	if (t->link)
 		archive_entry_set_symlink(ent, t->link);
+	if (S_ISREG(t->mode)) {
+		sha256(t->sha256, t->size ? (const void *)t->data : "", t->size);
+		t->hashed = true;
+	}
 	if (archive_write_header(a, ent) != ARCHIVE_OK)
 		return -1;
 	return t->size && archive_write_data(a, t->data, t->size) != (la_ssize_t)t->size ? -1 : 0;
 }
 
-static int write_tar(const struct layer *l, int64_t date, struct sink *s, struct err *e)
+static int put_entries(struct layer *l, struct archive *a, int64_t date)
+{
+	struct archive_entry *ent = archive_entry_new();
+	int rc = ent ? 0 : -1;
+
+	for (size_t i = 0; rc == 0 && i < l->n; i++)
+		rc = put_entry(a, ent, &l->v[i], date);
+	archive_entry_free(ent);
+	return rc;
+}
+
+static int write_tar(struct layer *l, struct sink *s)
 {
 	struct archive *a = archive_write_new();
-	struct archive_entry *ent = archive_entry_new();
-	int rc = 0;
+	int rc;
 
-	if (!a || !ent) {
-		rc = err_set(e, ERR_NOMEM, NULL);
-	} else {
-		archive_write_set_format_pax_restricted(a);
-		archive_write_add_filter_none(a);
-		archive_write_set_bytes_per_block(a, 65536);
-		archive_write_set_bytes_in_last_block(a, 1);
-		if (archive_write_open(a, s, NULL, take_tar, NULL) != ARCHIVE_OK)
-			rc = -1;
-		for (size_t i = 0; rc == 0 && i < l->n; i++)
-			rc = put_entry(a, ent, &l->v[i], date);
-		if (archive_write_close(a) != ARCHIVE_OK)
-			rc = -1;
-		if (rc && !s->e->code)
-			err_set(e, ERR_IO, "cannot write a layer: %s", archive_error_string(a));
-	}
-	archive_entry_free(ent);
+	if (!a)
+		return err_set(s->e, ERR_NOMEM, NULL);
+	archive_write_set_format_pax_restricted(a);
+	archive_write_add_filter_none(a);
+	archive_write_set_bytes_per_block(a, 65536);
+	archive_write_set_bytes_in_last_block(a, 1);
+	rc = archive_write_open(a, s, NULL, take_tar, NULL) == ARCHIVE_OK ? 0 : -1;
+	if (rc == 0)
+		rc = l->tar > 0 ? master_copy(l, a, s->e) : put_entries(l, a, s->how->date);
+	if (archive_write_close(a) != ARCHIVE_OK)
+		rc = -1;
+	if (rc && !s->e->code)
+		err_set(s->e, ERR_IO, "cannot write a layer: %s", archive_error_string(a));
 	archive_write_free(a);
 	return rc;
 }
 
-int layer_write(const struct layer *l, int64_t date, int fd, struct layer_blob *out, struct err *e)
+int layer_write(struct layer *l, const struct layer_how *how, int fd, struct layer_blob *out,
+		struct err *e)
 {
 	struct err mine = {0};
-	struct sink s = {.fd = fd, .out = out, .e = &mine};
+	struct sink s = {.fd = fd, .how = how, .out = out, .e = &mine};
 	int rc;
 
 	*out = (struct layer_blob){0};
 	sha256_init(&s.tar);
-	sha256_init(&s.gz);
-	/* 31: a gzip header, which zlib writes without a time and a name */
-	if (deflateInit2(&s.z, GZIP_LEVEL, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		return err_set(e, ERR_NOMEM, NULL);
-	rc = write_tar(l, date, &s, &mine);
-	if (rc == 0) {
-		s.z.avail_in = 0;
-		rc = squeeze(&s, Z_FINISH);
-	}
-	deflateEnd(&s.z);
+	sha256_init(&s.blob);
+	s.c = compress_start(how->form ? how->form : compress_forms, how->threads, take_blob, &s,
+			     e);
+	if (!s.c)
+		return -1;
+	rc = write_tar(l, &s);
+	if (rc == 0)
+		rc = compress_finish(s.c, &mine);
+	compress_free(s.c);
 	sha256_final(&s.tar, out->diff_id);
-	sha256_final(&s.gz, out->digest);
+	sha256_final(&s.blob, out->digest);
 	return rc ? err_set(e, mine.code, "%s", mine.text) : 0;
 }

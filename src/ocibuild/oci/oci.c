@@ -52,8 +52,8 @@ int oci_put_json(const char *dir, const json_t *j, char digest[static OCI_DIGEST
 	return file_replace(path, b.p, b.len, 0644, e);
 }
 
-int oci_put_layer(const char *dir, const struct layer *l, int64_t date, struct layer_blob *out,
-		  struct err *e)
+int oci_put_layer(const char *dir, struct layer *l, const struct layer_how *how,
+		  struct layer_blob *out, struct err *e)
 {
 	char tmp[4096], path[4096], digest[OCI_DIGEST_LEN];
 	int rc;
@@ -63,7 +63,7 @@ int oci_put_layer(const char *dir, const struct layer *l, int64_t date, struct l
 
 	if (fd < 0)
 		return err_errno(e, ERR_IO, "cannot create %s", tmp);
-	rc = layer_write(l, date, fd, out, e);
+	rc = layer_write(l, how, fd, out, e);
 	oci_digest(digest, out->digest);
 	oci_blob_path(dir, digest, path);
 	if (rc == 0 && (fchmod(fd, 0644) < 0 || fdatasync(fd) < 0 || rename(tmp, path) < 0))
@@ -196,7 +196,7 @@ static json_t *labels(const struct oci_image *im)
 	json_t *o = annotations(im);
 	char path[128];
 
-	snprintf(path, sizeof(path), "images/%s.yaml", im->spec->name);
+	snprintf(path, sizeof(path), "images/%s.yaml", im->spec->definition);
 	set(o, "signbox.definition", path);
 	json_object_update(o, json_object_get(i->config, "labels"));
 	return o;
@@ -209,6 +209,29 @@ static json_t *as_keys(const json_t *list)
 	size_t i;
 
 	json_array_foreach(list, i, v) json_object_set_new(o, json_string_value(v), json_object());
+	return o;
+}
+
+/* Docker's, not OCI's: engines that do not know it pass it over. Times in nanoseconds. */
+static json_t *healthcheck(const json_t *h)
+{
+	static const struct {
+		const char *key, *field;
+		json_int_t unit;
+	} times[] = {{"interval", "Interval", 1000000000},
+		     {"timeout", "Timeout", 1000000000},
+		     {"start_period", "StartPeriod", 1000000000},
+		     {"retries", "Retries", 1}};
+	json_t *o = json_object(), *test = json_deep_copy(json_object_get(h, "command"));
+
+	json_array_insert_new(test, 0, json_string("CMD"));
+	json_object_set_new(o, "Test", test);
+	for (size_t k = 0; k < sizeof(times) / sizeof(times[0]); k++) {
+		json_int_t n = json_integer_value(json_object_get(h, times[k].key));
+
+		if (n)
+			json_object_set_new(o, times[k].field, json_integer(n * times[k].unit));
+	}
 	return o;
 }
 
@@ -234,16 +257,9 @@ static json_t *runtime(const struct oci_image *im)
 	set(o, "WorkingDir", image_str(i, "workdir"));
 	json_object_set_new(o, "Labels", labels(im));
 	set(o, "StopSignal", image_str(i, "stop_signal"));
-	/* Docker's, not OCI's; engines that do not know it pass it over */
-	if (json_array_size(json_object_get(i->config, "healthcheck"))) {
-		json_t *test = json_deep_copy(json_object_get(i->config, "healthcheck"));
-
-		json_array_insert_new(test, 0, json_string("CMD"));
+	if (json_object_get(i->config, "healthcheck"))
 		json_object_set_new(o, "Healthcheck",
-				    json_pack("{s:o, s:I, s:I, s:i}", "Test", test, "Interval",
-					      (json_int_t)10000000000, "Timeout",
-					      (json_int_t)3000000000, "Retries", 3));
-	}
+				    healthcheck(json_object_get(i->config, "healthcheck")));
 	return o;
 }
 
@@ -273,10 +289,10 @@ json_t *oci_manifest(const struct oci_image *im, const char *config, size_t conf
 	json_t *layers = json_array(), *l;
 	size_t i;
 
-	json_array_foreach(im->layers, i, l)
-		json_array_append_new(layers, json_pack("{s:s, s:O, s:O}", "mediaType", OCI_LAYER,
-							"digest", json_object_get(l, "digest"),
-							"size", json_object_get(l, "size")));
+	json_array_foreach(im->layers, i, l) json_array_append_new(
+		layers,
+		json_pack("{s:s, s:O, s:O}", "mediaType", im->layer_type, "digest",
+			  json_object_get(l, "digest"), "size", json_object_get(l, "size")));
 	return json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:o, s:o}", "schemaVersion", 2, "mediaType",
 			 OCI_MANIFEST, "config", "mediaType", OCI_CONFIG, "digest", config, "size",
 			 (json_int_t)config_size, "layers", layers, "annotations", annotations(im));

@@ -13,7 +13,6 @@
 
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
-#define OCI_LAYER "application/vnd.oci.image.layer.v1.tar+gzip"
 #define OCI_INDEX "application/vnd.oci.image.index.v1+json"
 #define OCI_REF "org.opencontainers.image.ref.name"
 #define OCI_DIGEST_LEN 72 /* "sha256:", 64 digits, NUL */
@@ -29,8 +28,8 @@ int oci_open(const char *dir, struct err *e);
 int oci_put_json(const char *dir, const json_t *j, char digest[static OCI_DIGEST_LEN], size_t *size,
 		 struct err *e);
 /* Writes a layer as a blob. */
-int oci_put_layer(const char *dir, const struct layer *l, int64_t date, struct layer_blob *out,
-		  struct err *e);
+int oci_put_layer(const char *dir, struct layer *l, const struct layer_how *how,
+		  struct layer_blob *out, struct err *e);
 /* Reads a document; ERR_DIGEST when it is not what its name says. */
 json_t *oci_get_json(const char *dir, const char *digest, struct err *e);
 /* Writes oci-layout and, last, index.json; then removes what no manifest names. */
@@ -42,7 +41,8 @@ struct oci_image {
 	const char *version;
 	const char *base_name, *base_digest; /* NULL: stands on nothing */
 	int64_t date;
-	const json_t *layers; /* [{definition, digest, diff_id, size, tar_size}], lowest first */
+	const json_t *layers;	/* [{definition, digest, diff_id, size, tar_size}], lowest first */
+	const char *layer_type; /* media type of each */
 };
 /* The configuration (with labels) and, given its digest, the manifest. NULL: no memory. */
 json_t *oci_config(const struct oci_image *im);
