@@ -17,7 +17,7 @@ BASE := -std=gnu11 -D_GNU_SOURCE -DSIGNBOX_VERSION='"$(VERSION)"' -Isrc
 
 # the ocibuild that locks and fetches: libcurl cannot be linked static, so it never ships
 ONLINE := src/ocibuild/fetch.c src/ocibuild/online.c
-# (and src/ocibuild/oci, which assembles images, is compiled in dev only, with the zlib of dev)
+# (and its folders, which make images, are compiled in dev only, with the zlib of dev)
 ONLINE_SRC := $(filter-out src/ui/prompt.c,$(wildcard src/ocibuild/*.c src/json/*.c src/ui/*.c)) \
 	src/crypto/sha256.c $(addprefix src/base/,buf.c enc.c err.c file.c log.c)
 ONLINE_DEP := $(ONLINE_SRC) VERSION $(wildcard src/ocibuild/*.h src/json/*.h src/ui/*.h src/base/*)
@@ -81,7 +81,7 @@ else
 FLAVOUR ?= ship
 CC := gcc
 FOLDERS := base crypto ui json nkey proto conn client hsm/launcher hsm/front hsm/keyd hsm/store \
-	$(patsubst src/%/,%,$(wildcard src/box/*/)) box ocibuild/oci ocibuild
+	$(patsubst src/%/,%,$(wildcard src/box/*/ src/ocibuild/*/)) box ocibuild
 HARDEN := -O2 -g -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-asynchronous-unwind-tables \
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DSANITIZE
@@ -120,10 +120,10 @@ hsm-store.dir := hsm/store
 hsm-store.use := proto crypto base
 hsm-store.ld := -llmdb -lseccomp $(CRYPTO)
 signbox.dir := box
-signbox.use := box/top $(filter box/%,$(filter-out box/top,$(FOLDERS))) client conn proto nkey json ui crypto base
+signbox.use := $(filter box/%,$(FOLDERS)) client conn proto nkey json ui crypto base
 signbox.ld := -levent_openssl -levent_extra -levent_core $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO) -lcrypt -lm
 ocibuild.dir := ocibuild
-ocibuild.use := ocibuild/oci json ui crypto base
+ocibuild.use := $(filter ocibuild/%,$(FOLDERS)) json ui crypto base
 ocibuild.ld = $(shell pkgconf --static --libs libarchive) -lyaml -ljansson -lcrypto -lzstd -lz
 $(eval nk.dir := box/nk)$(eval nk.use := ui nkey json crypto base)$(eval nk.ld := -ljansson -lsodium)
 BIN := $(addprefix build/bin/,$(EXES))
@@ -146,7 +146,7 @@ $(foreach l,$(FOLDERS),$(eval $(call lib_rule,$(l))))
 define exe_rule
 $(O)/bin/$(1): $(call objs,$($(1).dir)) $(foreach l,$($(1).use),$(call lib,$(l)))
 	@mkdir -p $$(@D)
-	$(call say,LD,$(1)) $$(CC) $$(LDFLAGS) -Wl,-Map=$$@.map -o $$@ $$^ $$($(1).ld) >$$@.log 2>&1 || { cat $$@.log >&2; exit 1; }
+	$(call say,LD,$(1)) $$(CC) $$(LDFLAGS) -Wl,-Map=$$@.map -o $$@ -Wl,--start-group $$^ -Wl,--end-group $$($(1).ld) >$$@.log 2>&1 || { cat $$@.log >&2; exit 1; }
 endef
 $(foreach x,$(EXES),$(eval $(call exe_rule,$(x))))
 build/bin/%: $(O)/bin/%

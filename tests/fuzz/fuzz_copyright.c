@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "ocibuild/oci/control.h"
-#include "ocibuild/oci/licence.h"
+#include "ocibuild/sbom/control.h"
+#include "ocibuild/sbom/licence.h"
 #include "json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

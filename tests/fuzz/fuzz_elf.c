@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ocibuild/oci/check_elf.h"
-#include "ocibuild/oci/check_known.h"
-#include "ocibuild/oci/check_secret.h"
+#include "ocibuild/check/check_elf.h"
+#include "ocibuild/check/check_known.h"
+#include "ocibuild/check/check_secret.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "crypto/sha256.h"
-#include "ocibuild/oci/save.h"
+#include "ocibuild/assemble/save.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,10 +11,10 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "ocibuild/oci/check.h"
-#include "ocibuild/oci/check_elf.h"
-#include "ocibuild/oci/check_known.h"
-#include "ocibuild/oci/check_secret.h"
+#include "ocibuild/check/check.h"
+#include "ocibuild/check/check_elf.h"
+#include "ocibuild/check/check_known.h"
+#include "ocibuild/check/check_secret.h"
 #include "ocibuild/oci/diff.h"
 
 static int sign(int n)

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "ocibuild/oci/control.h"
-#include "ocibuild/oci/licence.h"
-#include "ocibuild/oci/purl.h"
+#include "ocibuild/sbom/control.h"
+#include "ocibuild/sbom/licence.h"
+#include "ocibuild/sbom/purl.h"
 #include "json/json.h"
 
 #define FORMAT "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
