@@ -414,10 +414,10 @@ static void errors(void **state)
 
 	(void)state;
 	buf_init(&out, 4096);
-	err_set(&e, ERR_BAD_JSON, "a \"quote\"\nand a line");
+	err_set(&e, ERR_BAD_JSON, "a \"quote\" and a \\");
 	plain_error(&c, &e, &out);
 	static const char want[] =
-		"{\"error\":{\"code\":\"BAD_JSON\",\"message\":\"a \\\"quote\\\"\\nand a line\"}}";
+		"{\"error\":{\"code\":\"BAD_JSON\",\"message\":\"a \\\"quote\\\" and a \\\\\"}}";
 
 	assert_int_equal(out.len, strlen(want));
 	assert_memory_equal(out.p, want, out.len);
