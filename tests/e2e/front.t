@@ -22,6 +22,7 @@ nats_up() {
 
 # front_up MAX_MESSAGE [JSON members]: the front with two signing lanes below the stub
 front_up() {
+	rm -f "$W/stub.out" # of the one before, whose pid would be taken for this one's
 	"$T/e2e/stub_keyd" "$BIN/hsm-front" "{\"url\": \"${SCHEME:-nats}://127.0.0.1:$port\",
 		\"max_message\": $1, \"debug\": true${2:+, $2}}" 3 >"$W/stub.out" 2>"$W/stub.err" &
 	HSM_PID=$!

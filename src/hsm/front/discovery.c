@@ -42,6 +42,12 @@ static json_t *metadata(const struct view *v)
 	return o;
 }
 
+/* Without an identity no session is opened (route.c). */
+static bool listens(const struct view *v, unsigned ep)
+{
+	return v->known && (ep != EP_OPEN || v->state.identity[0]);
+}
+
 static void identity(struct front *f, const struct view *v, json_t *o, const char *type)
 {
 	put_str(o, "type", type);
@@ -76,7 +82,9 @@ static void fill_info(struct front *f, const struct view *v, json_t *o)
 
 	(void)f;
 	put_str(o, "description", "Signing service: sessions and the plain surface");
-	for (unsigned ep = 0; ep < EP_COUNT && v->known; ep++) {
+	for (unsigned ep = 0; ep < EP_COUNT; ep++) {
+		if (!listens(v, ep))
+			continue;
 		json_t *one = endpoint(v, ep);
 
 		json_object_set_new(one, "metadata", json_object());
@@ -90,7 +98,9 @@ static void fill_stats(struct front *f, const struct view *v, json_t *o)
 	json_t *list = json_array();
 
 	put_str(o, "started", f->started);
-	for (unsigned ep = 0; ep < EP_COUNT && v->known; ep++) {
+	for (unsigned ep = 0; ep < EP_COUNT; ep++) {
+		if (!listens(v, ep))
+			continue;
 		json_int_t requests = (json_int_t)atomic_load(&f->stats[ep].requests);
 		json_int_t ns = (json_int_t)atomic_load(&f->stats[ep].ns);
 		json_t *one = endpoint(v, ep);

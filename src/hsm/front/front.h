@@ -36,7 +36,7 @@ struct endpoint_stats {
 /* What keyd last said about itself, and its texts. */
 struct front_state {
 	struct hello hello;
-	char identity[NKEY_PUB_LEN];
+	char identity[NKEY_PUB_LEN]; /* "": keyd has none */
 	char instance[2 * INSTANCE_LEN + 1];
 };
 

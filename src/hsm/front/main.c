@@ -100,11 +100,10 @@ static void on_hello(void *arg, const uint8_t *p, size_t n)
 		log_error("hello of keyd is malformed", "error", e.text);
 		return;
 	}
-	/* Until the store has answered, keyd has no identity: nobody may ask for a key of
-	 * zeros, whose secret everybody knows. */
-	if (memcmp(s.hello.identity, zeros, sizeof(zeros)) == 0)
-		return;
-	nkey_encode(s.identity, NKEY_CURVE, s.hello.identity);
+	/* keyd may have none: until the store has answered, or with a store that it does not
+	 * believe. Sessions with a key of zeros would be anybody's, who all know its secret. */
+	if (memcmp(s.hello.identity, zeros, sizeof(zeros)) != 0)
+		nkey_encode(s.identity, NKEY_CURVE, s.hello.identity);
 	enc_hex(s.instance, s.hello.instance, INSTANCE_LEN);
 	if (s.hello.max_message && s.hello.max_message < f->cfg.max_message)
 		atomic_store(&f->max_message, s.hello.max_message);

@@ -179,10 +179,11 @@ int route_update(struct front *f, struct err *e)
 	(void)snprintf(session, sizeof(session), "%s%s.*", SUBJECT_SESSION, s.instance);
 	if (subscribe(f, &f->subs[EP_SESSION], session, NULL, on_session, e) ||
 	    subscribe(f, &f->subs[EP_PLAIN], SUBJECT_PLAIN_ALL, QUEUE_GROUP, on_plain, e) ||
-	    subscribe(f, &f->subs[EP_OPEN], open, QUEUE_GROUP, on_open, e))
+	    (s.identity[0] && subscribe(f, &f->subs[EP_OPEN], open, QUEUE_GROUP, on_open, e)))
 		return -1;
 	f->subscribed = true;
-	log_info("serving", "identity", s.identity, "instance", s.instance);
+	log_info("serving", "identity", s.identity[0] ? s.identity : "none", "instance",
+		 s.instance);
 	return 0;
 }
 

@@ -430,7 +430,7 @@ def check_restart(admin, alice):
     idem = os.urandom(16)
     made = admin.generate('kept', 'ED25519', idem=idem)
     epoch = admin.epochs[IDENTITY]
-    admin.call('lock')
+    admin.lock()
     s = admin.state()
     eq('locked: state and epoch', (s['state'], s['hsm_epoch']), (2, 0))
     fails('WRONG_STATE', 'locked: administrator', admin.generate, 'kept', 'ED25519', idem=idem)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 SRC = os.environ.get('SRC', os.path.join(os.path.dirname(__file__), '../../..'))
 ZERO_ID = bytes(16)
-OPERATIONAL = 4
+LOCKED, OPERATIONAL = 2, 4
 AGAIN = ('NO_SESSION', 'STALE_BOOT', 'BUSY', 'TIMEOUT', 'UNAVAILABLE', 'SHUTTING_DOWN')
 
 
@@ -457,6 +457,14 @@ class Client:
 
     def state(self):
         return unpack(self.call('state'), STATE_INFO)
+
+    def lock(self):
+        # the service ends with its answer: a try after a lost one finds it locked
+        try:
+            self.call('lock')
+        except SignboxError as e:
+            if e.name != 'WRONG_STATE' or self.state()['state'] != LOCKED:
+                raise
 
     def list(self, operation, spec, prefix='', limit=200):
         after, more = '', 1
