@@ -113,3 +113,21 @@ uint16_t enc_crc16(const uint8_t *p, size_t n)
 	}
 	return (uint16_t)crc;
 }
+
+int enc_unpercent(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		uint8_t byte = (uint8_t)*s;
+
+		if (*s == '%') {
+			if (!s[1] || !s[2] || enc_unhex(&byte, 1, (char[]){s[1], s[2], 0}) || !byte)
+				return -1;
+			s += 2;
+		}
+		*to++ = (char)byte;
+	}
+	*to = '\0';
+	return 0;
+}

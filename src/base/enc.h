@@ -18,6 +18,9 @@ void enc_hex(char *out, const void *p, size_t n);
 /* Exactly n bytes from 2n hex digits of either case; -1 otherwise. */
 int enc_unhex(uint8_t *out, size_t n, const char *s);
 
+/* "%40" and the like become bytes, in place; -1 for a '%' without two digits and for %00. */
+int enc_unpercent(char *s);
+
 /* RFC 4648 base32 without padding. out has ENC_BASE32_LEN(n) bytes. */
 void enc_base32(char *out, const void *p, size_t n);
 /* Decodes len characters; unused low bits must be zero. 0 with *n set, or -1. */

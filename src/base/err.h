@@ -28,7 +28,8 @@ struct err_row {
 
 /* Fills e (may be NULL) and returns -1, so that "return err_set(…)" reads well.
  * fmt says what is wrong and what to do, without a newline; NULL: table text. What
- * would move a terminal's cursor becomes '?': texts may quote strangers. */
+ * would move a terminal's cursor becomes '?': texts may quote strangers; seeds and the
+ * user and password of URLs are taken out. */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -38,10 +39,6 @@ int err_errno(struct err *e, enum err_code code, const char *fmt, ...)
 
 /* Puts "context: " before the text that is there; returns -1. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Overwrites in text what is never repeated to people or logs: what looks like the seed of
- * an NKey, and user and password of a URL. Errors are so cleaned already. */
-void err_hide(char *text);
 
 /* Row of a wire number; an unknown number gives the row of INTERNAL. */
 const struct err_row *err_row(unsigned wire);

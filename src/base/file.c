@@ -96,6 +96,27 @@ int file_replace(const char *path, const void *p, size_t n, mode_t mode, struct 
 	return sync_dir_of(path, e);
 }
 
+int file_output(const char *path, const void *p, size_t n, mode_t mode, struct err *e)
+{
+	CLEAN(free) char *target = NULL;
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+		target = realpath(path, NULL);
+		if (!target)
+			return err_errno(e, ERR_IO, "cannot write %s", path);
+		return file_replace(target, p, n, mode, e);
+	}
+	/* A link that leads nowhere yet is followed, as the shell does. */
+	if (lstat(path, &st) < 0)
+		return file_replace(path, p, n, mode, e);
+	CLEAN(fd) int fd = open(path, O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC, mode);
+
+	if (fd < 0)
+		return err_errno(e, ERR_IO, "cannot open %s", path);
+	return file_write_fd(fd, path, p, n, e);
+}
+
 int file_mkdirs(const char *path, mode_t mode, struct err *e)
 {
 	char p[PATH_MAX];

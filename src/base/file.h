@@ -20,6 +20,10 @@ int file_write_fd(int fd, const char *name, const void *p, size_t n, struct err 
  * the directory. After a crash there is the old file or the new one. */
 int file_replace(const char *path, const void *p, size_t n, mode_t mode, struct err *e);
 
+/* Writes what a user's "--output path" asks for: a regular file is replaced in one step,
+ * behind a symbolic link too; devices, pipes and sockets' ends are written to and stay. */
+int file_output(const char *path, const void *p, size_t n, mode_t mode, struct err *e);
+
 /* mkdir -p with mode for what it makes. */
 int file_mkdirs(const char *path, mode_t mode, struct err *e);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,4 +87,11 @@ int secret_read_file(struct secret *s, const char *path, size_t max, struct err 
 		return err_set(e, ERR_BAD_INPUT,
 			       "%s can be read by others: chmod 600 it and try again", path);
 	return secret_read_fd(s, fd, path, max, e);
+}
+
+void secret_no_core(void)
+{
+	const struct rlimit none = {0, 0};
+
+	(void)setrlimit(RLIMIT_CORE, &none);
 }

@@ -19,6 +19,9 @@ static inline void cleanup_secret(void *pp)
 	secret_free(*(void **)pp);
 }
 
+/* No core file of this process and what it starts, where secrets would stand in it. */
+void secret_no_core(void);
+
 /* Wipes memory that is not from secret_alloc. */
 void secret_wipe(void *p, size_t n);
 /* Constant-time equality. */

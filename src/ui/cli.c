@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,20 +11,19 @@
 
 #include "base/cleanup.h"
 #include "ui/cli_path.h"
+#include "ui/complete.h"
 
-#define MAX_OPTS 64 /* of one command, the program's included */
-
-struct cli_value {
-	const struct cli_opt *opt;
-	const char *value; /* NULL when the option takes none */
-};
+#define MAX_OPTS 160 /* of one command, the program's included */
+#define FIRST 256    /* getopt's value of the first long option; then MAX_OPTS on, as many off */
 
 /* The options that hold at one point, in getopt's form and in ours. */
 struct optset {
 	const struct cli_opt *opt[MAX_OPTS];
-	struct option longs[MAX_OPTS + 1];
-	char shorts[2 * MAX_OPTS + 3];
-	unsigned n;
+	struct option longs[2 * MAX_OPTS + 1];
+	char shorts[3 * MAX_OPTS + 3];
+	char no[MAX_OPTS][48]; /* "no-NAME" */
+	unsigned n, nlongs;
+	bool negate;
 };
 
 static void optset_add(struct optset *s, const struct cli_opt *list)
@@ -32,16 +32,28 @@ static void optset_add(struct optset *s, const struct cli_opt *list)
 
 	for (; list && list->name && s->n < MAX_OPTS; list++) {
 		s->opt[s->n] = list;
-		s->longs[s->n] = (struct option){
+		s->longs[s->nlongs++] = (struct option){
 			.name = list->name,
-			.has_arg = list->arg ? required_argument : no_argument,
-			.val = 256 + (int)s->n,
+			.has_arg = !list->arg		 ? no_argument
+				   : list->arg[0] == '[' ? optional_argument
+							 : required_argument,
+			.val = FIRST + (int)s->n,
 		};
+		if (s->negate && !list->arg) {
+			(void)snprintf(s->no[s->n], sizeof(s->no[0]), "no-%s", list->name);
+			s->longs[s->nlongs++] = (struct option){
+				.name = s->no[s->n],
+				.has_arg = no_argument,
+				.val = FIRST + MAX_OPTS + (int)s->n,
+			};
+		}
 		s->n++;
 		if (!list->letter)
 			continue;
 		s->shorts[at++] = list->letter;
 		if (list->arg)
+			s->shorts[at++] = ':';
+		if (list->arg && *list->arg == '[')
 			s->shorts[at++] = ':';
 		s->shorts[at] = '\0';
 	}
@@ -49,8 +61,8 @@ static void optset_add(struct optset *s, const struct cli_opt *list)
 
 static const struct cli_opt *optset_find(const struct optset *s, int got)
 {
-	if (got >= 256)
-		return s->opt[got - 256];
+	if (got >= FIRST)
+		return s->opt[(got - FIRST) % MAX_OPTS];
 	for (unsigned i = 0; i < s->n; i++)
 		if (s->opt[i]->letter == got)
 			return s->opt[i];
@@ -65,9 +77,26 @@ static const struct cli_value *nth_value(const struct cli *c, const char *name, 
 	return NULL;
 }
 
+static const struct cli_value *last_value(const struct cli *c, const char *name)
+{
+	for (size_t k = c->nvalues; k-- > 0;)
+		if (strcmp(c->values[k].opt->name, name) == 0)
+			return &c->values[k];
+	return NULL;
+}
+
 bool cli_has(const struct cli *c, const char *name)
 {
-	return nth_value(c, name, 0) != NULL;
+	const struct cli_value *v = last_value(c, name);
+
+	return v && !v->off;
+}
+
+bool cli_off(const struct cli *c, const char *name)
+{
+	const struct cli_value *v = last_value(c, name);
+
+	return v && v->off;
 }
 
 size_t cli_count(const struct cli *c, const char *name)
@@ -130,8 +159,8 @@ static int bad_option(struct err *e, const struct optset *s, int got, char **arg
 
 	if (o)
 		return cli_usage(e, "option --%s needs a value (%s)", o->name, o->arg);
-	if (optopt >= 256)
-		return cli_usage(e, "option --%s takes no value", s->opt[optopt - 256]->name);
+	if (optopt >= FIRST)
+		return cli_usage(e, "option --%s takes no value", optset_find(s, optopt)->name);
 	if (optopt)
 		return cli_usage(e, "unknown option '-%c'", optopt);
 	return cli_usage(e, "unknown option '%.100s'", word);
@@ -139,9 +168,8 @@ static int bad_option(struct err *e, const struct optset *s, int got, char **arg
 
 /* getopt_long accepts unique beginnings of names; a script that relies on one would
  * break when an option is added, so names must be whole. */
-static bool name_is_whole(const char *name, bool value_apart, char **argv)
+static bool name_is_whole(const char *name, const char *word)
 {
-	const char *word = argv[optind - (value_apart ? 2 : 1)];
 	size_t n = strlen(name);
 
 	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, name, n) == 0 &&
@@ -160,12 +188,14 @@ static int parse_opts(struct cli *c, struct optset *s, int argc, char **argv, st
 
 		if (!o)
 			return bad_option(e, s, got, argv);
-		bool apart = o->arg && optarg == argv[optind - 1];
+		bool apart = o->arg && optarg == argv[optind - 1], off = got >= FIRST + MAX_OPTS;
+		const char *word = argv[optind - (apart ? 2 : 1)];
+		const char *name = off ? s->no[got - FIRST - MAX_OPTS] : o->name;
 
-		if (got >= 256 && !name_is_whole(o->name, apart, argv))
-			return cli_usage(e, "unknown option '%.60s' (did you mean --%s?)",
-					 argv[optind - (apart ? 2 : 1)], o->name);
-		c->values[c->nvalues++] = (struct cli_value){o, o->arg ? optarg : NULL};
+		if (got >= FIRST && !name_is_whole(name, word))
+			return cli_usage(e, "unknown option '%.60s' (did you mean --%s?)", word,
+					 name);
+		c->values[c->nvalues++] = (struct cli_value){o, o->arg ? optarg : NULL, off};
 	}
 	return 0;
 }
@@ -217,7 +247,7 @@ static int no_command(const struct cli *c, int words, char **argv, struct err *e
 /* Options of a group ("prog key --help"), where there is no command to run. */
 static int parse_group(struct cli *c, int words, char **rest, const char *group, struct err *e)
 {
-	struct optset set = {.shorts = ":"};
+	struct optset set = {.shorts = ":", .negate = c->prog->negate};
 	int skip = cli_group_words(group);
 
 	optset_add(&set, cli_builtin());
@@ -236,7 +266,8 @@ static int parse_group(struct cli *c, int words, char **rest, const char *group,
 
 static int parse(struct cli *c, int argc, char **argv, char *group, size_t groupcap, struct err *e)
 {
-	struct optset before = {.shorts = "+:"}, after = {.shorts = ":"};
+	struct optset before = {.shorts = "+:", .negate = c->prog->negate};
+	struct optset after = {.shorts = ":", .negate = c->prog->negate};
 	const struct cli_cmd *whole = cli_find(c->prog, 0, argv, &(int){0});
 
 	optset_add(&before, cli_builtin());
@@ -249,10 +280,11 @@ static int parse(struct cli *c, int argc, char **argv, char *group, size_t group
 	int words = argc - optind, used = 0;
 	char **rest = argv + optind;
 
+	cli_join_words(c->prog, words, rest);
 	c->cmd = cli_find(c->prog, words, rest, &used);
 	/* "prog help key gen" is "prog key gen --help". */
 	if (words && !used && !whole && strcmp(rest[0], "help") == 0) {
-		c->values[c->nvalues++] = (struct cli_value){cli_builtin(), NULL};
+		c->values[c->nvalues++] = (struct cli_value){.opt = cli_builtin()};
 		c->cmd = cli_find(c->prog, --words, ++rest, &used);
 	}
 	cli_group(c->prog, words, rest, group, groupcap);
@@ -269,14 +301,16 @@ static int parse(struct cli *c, int argc, char **argv, char *group, size_t group
 	return 0;
 }
 
-static int report(const char *prog, const struct err *e)
+static int report(const struct cli_prog *p, const struct err *e)
 {
+	const char *front = p->error ? p->error : p->name;
+
 	(void)fflush(stdout);
 	if (e->code == ERR_USAGE)
-		fprintf(stderr, "%s: %s; see '%s --help'\n", prog, e->text, prog);
+		fprintf(stderr, "%s: %s; see '%s --help'\n", front, e->text, p->name);
 	else
-		fprintf(stderr, "%s: %s\n", prog, e->text);
-	return err_exit(e);
+		fprintf(stderr, "%s: %s\n", front, e->text);
+	return p->status ? p->status : err_exit(e);
 }
 
 int cli_main(const struct cli_prog *p, int argc, char **argv, void *ctx)
@@ -292,19 +326,21 @@ int cli_main(const struct cli_prog *p, int argc, char **argv, void *ctx)
 	char group[128] = "";
 	int r;
 
+	if (complete_cli(p, argc, argv, &r))
+		return cli_finish(p->name, r);
 	if (!values) {
 		err_set(&e, ERR_NOMEM, NULL);
-		return report(p->name, &e);
+		return report(p, &e);
 	}
 	if (parse(&c, argc, argv, group, sizeof(group), &e))
-		return cli_finish(p->name, report(p->name, &e));
+		return cli_finish(p->name, report(p, &e));
 	if (answered(&c, *group ? group : NULL))
 		return cli_finish(p->name, 0);
 	if (check_operands(&c, &e))
-		return cli_finish(p->name, report(p->name, &e));
+		return cli_finish(p->name, report(p, &e));
 	r = c.cmd->run(&c, &e);
 	if (r < 0)
-		r = report(p->name, &e);
+		r = report(p, &e);
 	return cli_finish(p->name, r);
 }
 
@@ -320,6 +356,14 @@ void cli_stdio(void)
 		}
 }
 
+/* The reading end of a pipe on stdout is closed; errno of an earlier write is gone. */
+static bool reader_gone(void)
+{
+	struct pollfd p = {.fd = STDOUT_FILENO};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 int cli_finish(const char *prog, int status)
 {
 	int bad = ferror(stdout);
@@ -327,7 +371,7 @@ int cli_finish(const char *prog, int status)
 	errno = 0;
 	if (fflush(stdout) == 0 && !bad)
 		return status;
-	if (errno != EPIPE)
+	if (errno != EPIPE && !(bad && reader_gone()))
 		fprintf(stderr, "%s: cannot write standard output: %s\n", prog,
 			errno ? strerror(errno) : "earlier writes failed");
 	return status ? status : 1;

@@ -28,7 +28,8 @@ struct cli;
 struct cli_opt {
 	const char *name; /* long name without dashes */
 	char letter;	  /* short form, 0: none */
-	const char *arg;  /* what it takes ("FILE"), NULL: nothing */
+	/* What it takes ("FILE"), NULL: nothing; "[=N]": a value may follow behind "=". */
+	const char *arg;
 	const char *help; /* one line */
 };
 
@@ -37,10 +38,18 @@ struct cli_opt {
  * has said why. */
 typedef int cli_run(struct cli *c, struct err *e);
 
+/* Offers values for completion (complete_put of ui/complete.h) of an option, or with
+ * option NULL of an operand, by its name in the synopsis; c has the command and what is
+ * typed of options. false: it knows none, and the table's word for the value decides. */
+struct complete;
+typedef bool cli_values(const struct cli *c, const char *option, const char *operand,
+			struct complete *o);
+
 /* One command; a list ends with {0}. */
 struct cli_cmd {
 	/* Words, e.g. "key gen"; a word may have aliases: "stream|str|s add".
-	 * "" is the whole program when it has no commands. */
+	 * "" is the whole program when it has no commands. Options of the
+	 * group may stand between the words. */
 	const char *path;
 	const char *help; /* one line */
 	/* Synopsis of the operands, from which their number is checked:
@@ -59,6 +68,10 @@ struct cli_prog {
 	const struct cli_cmd *cmds;
 	const char *const *examples;
 	const char *about;
+	const char *error;  /* in front of errors instead of name: "nats: error" */
+	int status;	    /* exit status of every error; 0: that of its row */
+	bool negate;	    /* --no-NAME for each option that takes nothing */
+	cli_values *values; /* of options and operands, or NULL */
 };
 
 /* What was typed; handed to cli_run. */
@@ -74,12 +87,16 @@ struct cli {
 
 /* Parses argv (argv[0] is skipped), runs the command, prints its error as
  * "NAME: text" on stderr and flushes stdout. Returns the exit status: 2 for bad
- * usage, which is always one line. --help, --version and --help-json are built in. */
+ * usage, which is always one line. --help, --version, --help-json
+ * and completion (ui/complete.h) are built in. */
 int cli_main(const struct cli_prog *p, int argc, char **argv, void *ctx);
 
 /* Whether the option was given, how often, and its last or i-th value (NULL when
  * it was not given that often). name must be in the command's or program's table. */
 bool cli_has(const struct cli *c, const char *name);
+/* Whether --no-NAME was the last word about it (programs with negate); cli_has is
+ * false then. For options that are on by default. */
+bool cli_off(const struct cli *c, const char *name);
 size_t cli_count(const struct cli *c, const char *name);
 const char *cli_str(const struct cli *c, const char *name);
 const char *cli_nth(const struct cli *c, const char *name, size_t i);

@@ -42,8 +42,7 @@ static bool word_is(const char *alts, size_t n, const char *word)
 	return false;
 }
 
-/* How many words at the front of argv the path shares; *whole: all of the path. */
-static int shared(const char *path, int argc, char **argv, bool *whole)
+int cli_shared(const char *path, int argc, char **argv, bool *whole)
 {
 	int i = 0;
 
@@ -64,7 +63,7 @@ const struct cli_cmd *cli_find(const struct cli_prog *p, int argc, char **argv, 
 
 	for (const struct cli_cmd *c = p->cmds; c->path; c++) {
 		bool whole;
-		int n = shared(c->path, argc, argv, &whole);
+		int n = cli_shared(c->path, argc, argv, &whole);
 
 		if (whole && (!best || n > *used)) {
 			best = c;
@@ -101,12 +100,71 @@ void cli_group(const struct cli_prog *p, int argc, char **argv, char *out, size_
 	out[0] = '\0';
 	for (const struct cli_cmd *c = p->cmds; c->path; c++) {
 		bool whole;
-		int n = shared(c->path, argc, argv, &whole);
+		int n = cli_shared(c->path, argc, argv, &whole);
 
 		if (n > best) {
 			best = n;
 			copy_words(c->path, n, out, cap);
 		}
+	}
+}
+
+const struct cli_opt *cli_opt_named(const struct cli_opt *o, const char *word)
+{
+	for (; o && o->name; o++) {
+		size_t n = strlen(o->name);
+
+		if (word[1] != '-' && o->letter == word[1])
+			return o;
+		if (word[1] == '-' && strncmp(word + 2, o->name, n) == 0 &&
+		    (word[2 + n] == '\0' || word[2 + n] == '='))
+			return o;
+	}
+	return NULL;
+}
+
+/* Words that an option takes, its value included: 1 or 2. k words of argv are known;
+ * any command that begins with them may be meant. */
+static int option_words(const struct cli_prog *p, int k, char **argv, const char *word)
+{
+	const struct cli_opt *o = cli_opt_named(p->opts, word);
+
+	for (const struct cli_cmd *c = p->cmds; !o && c->path; c++) {
+		bool whole;
+
+		if (cli_shared(c->path, k, argv, &whole) == k)
+			o = cli_opt_named(c->opts, word);
+	}
+	if (!o || !o->arg || *o->arg == '[')
+		return 1;
+	return word[1] == '-' ? (strchr(word, '=') ? 1 : 2) : (word[2] ? 1 : 2);
+}
+
+void cli_join_words(const struct cli_prog *p, int argc, char **argv)
+{
+	for (int k = 0, i; k < argc; k++) {
+		char *kept = argv[k];
+		int most = 0;
+
+		for (i = k; i < argc && argv[i][0] == '-' && argv[i][1];)
+			i += strcmp(argv[i], "--") == 0 ? argc : option_words(p, k, argv, argv[i]);
+		if (i >= argc || (i > k && k == 0))
+			return;
+		/* Does the word go on with the command? */
+		argv[k] = argv[i];
+		for (const struct cli_cmd *c = p->cmds; c->path; c++) {
+			bool whole;
+			int n = cli_shared(c->path, k + 1, argv, &whole);
+
+			most = n > most ? n : most;
+		}
+		argv[k] = kept;
+		if (most <= k)
+			return;
+		char *word = argv[i];
+
+		memmove(argv + k + 1, argv + k, (size_t)(i - k) * sizeof(*argv));
+		argv[k] = word;
 	}
 }
 
@@ -167,7 +225,7 @@ static void print_opts(const struct cli_opt *o, const char *title, FILE *f)
 
 		(void)snprintf(left, sizeof(left), "%c%c%c --%s%s%s", o->letter ? '-' : ' ',
 			       o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name,
-			       o->arg ? " " : "", o->arg ? o->arg : "");
+			       o->arg && *o->arg != '[' ? " " : "", o->arg ? o->arg : "");
 		put_column(left, 28, f);
 		fprintf(f, "%s\n", o->help ? o->help : "");
 	}
@@ -227,7 +285,11 @@ void cli_help(const struct cli_prog *p, const struct cli_cmd *cmd, FILE *f)
 		print_examples(p->examples, f);
 		if (p->about)
 			fprintf(f, "\n%s\n", p->about);
-		fprintf(f, "\n'%s COMMAND --help' tells more.\n", p->name);
+		fprintf(f,
+			"\n'%s COMMAND --help' tells more; '%s completion bash|zsh|fish' prints "
+			"what\n"
+			"completes command lines in that shell.\n",
+			p->name, p->name);
 		return;
 	}
 	copy_words(cmd->path, cli_group_words(cmd->path), name, sizeof(name));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #define GAP 2	  /* spaces between columns */
 #define MIN_CUT 6 /* a flexible column keeps this many */
@@ -46,25 +47,12 @@ void table_free(struct table *t)
 /* Bytes of the character at s (1 for a byte that starts none) and its columns. */
 static size_t utf8_char(const char *s, unsigned *width)
 {
-	const unsigned char *u = (const unsigned char *)s;
-	unsigned cp = u[0];
-	size_t n = 1;
+	unsigned cp;
+	size_t n = text_utf8(s, strnlen(s, 4), &cp);
 
 	*width = 1;
-	if (cp >= 0xf0 && cp <= 0xf4)
-		n = 4;
-	else if (cp >= 0xe0)
-		n = 3;
-	else if (cp >= 0xc2)
-		n = 2;
-	if (cp < 0x80 || cp < 0xc2 || cp > 0xf4)
+	if (n < 2)
 		return 1;
-	cp &= 0x7fu >> n;
-	for (size_t i = 1; i < n; i++) {
-		if ((u[i] & 0xc0) != 0x80)
-			return 1;
-		cp = cp << 6 | (u[i] & 0x3f);
-	}
 	if ((cp >= 0x300 && cp <= 0x36f) || (cp >= 0x200b && cp <= 0x200f) ||
 	    (cp >= 0xfe00 && cp <= 0xfe0f))
 		*width = 0;
@@ -86,28 +74,6 @@ size_t table_text_width(const char *text)
 	return sum;
 }
 
-/* Copy without anything that moves a cursor: C0, DEL, C1, direction marks, bytes that
- * are not UTF-8. */
-static char *clean_copy(const char *text)
-{
-	char *out = strdup(text);
-
-	for (char *s = out; s && *s;) {
-		unsigned w;
-		size_t n = utf8_char(s, &w);
-		unsigned char a = (unsigned char)s[0], b = (unsigned char)s[1];
-		bool c1 = n == 2 && a == 0xc2 && b < 0xa0;
-		bool mark = n == 3 && a == 0xe2 && (b == 0x80 || b == 0x81) &&
-			    (w == 0 || ((unsigned char)s[2] >= 0xa6 && b == 0x81) ||
-			     ((unsigned char)s[2] >= 0xa8 && (unsigned char)s[2] <= 0xae));
-
-		if ((n == 1 && (a < 0x20 || a >= 0x7f)) || c1 || mark)
-			memset(s, '?', n);
-		s += n;
-	}
-	return out;
-}
-
 void table_col(struct table *t, const char *title, unsigned flags)
 {
 	if (!t)
@@ -119,7 +85,7 @@ void table_col(struct table *t, const char *title, unsigned flags)
 		return;
 	}
 	t->cols = cols;
-	t->cols[t->ncols] = (struct col){clean_copy(title), flags};
+	t->cols[t->ncols] = (struct col){text_cleaned(title), flags};
 	t->bad |= !t->cols[t->ncols++].title;
 }
 
@@ -138,7 +104,7 @@ void table_text(struct table *t, const char *text)
 		t->cells = cells;
 		t->cap = cap;
 	}
-	t->cells[t->ncells] = clean_copy(text ? text : "-");
+	t->cells[t->ncells] = text_cleaned(text ? text : "-");
 	t->bad |= !t->cells[t->ncells++];
 }
 
@@ -148,8 +114,7 @@ void table_fmt(struct table *t, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	text = text_vcleaned(fmt, ap);
 	va_end(ap);
 	if (!text && t)
 		t->bad = true;
@@ -272,7 +237,7 @@ void table_pairs(FILE *f, ...)
 			if (!value)
 				continue;
 			size_t w = table_text_width(label);
-			CLEAN(free) char *clean = pass ? clean_copy(value) : NULL;
+			CLEAN(free) char *clean = pass ? text_cleaned(value) : NULL;
 
 			if (pass == 0 && w > width)
 				width = w;

@@ -37,7 +37,6 @@ void table_print(const struct table *t, FILE *f);
 unsigned table_width(FILE *f);
 /* Terminal columns that UTF-8 text takes (wide and combining characters counted). */
 size_t table_text_width(const char *text);
-
 /* "Label: value" lines with the labels aligned, for single things: pairs of label
  * and value, then NULL; a NULL value leaves the line out. */
 void table_pairs(FILE *f, ...) __attribute__((sentinel));

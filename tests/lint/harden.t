@@ -41,7 +41,7 @@ sub own_canaries {
 }
 
 my %dir = qw(hsmd hsm/launcher hsm-front hsm/front hsm-keyd hsm/keyd hsm-store hsm/store signbox box
-	ocibuild ocibuild);
+	nk box/nk ocibuild ocibuild);
 for my $x (sort keys %dir) {
 	SKIP: {
 		skip "$x is not written yet", 3 unless -e "src/$dir{$x}/main.c";

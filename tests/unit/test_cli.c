@@ -23,8 +23,8 @@ static int note(struct cli *c, struct err *e)
 
 	if (cli_int(c, "number", 1, 9, &n, e))
 		return -1;
-	at += (size_t)snprintf(seen, sizeof(seen), "%s v%zu f=%s n%lld", c->cmd->path,
-			       cli_count(c, "verbose"),
+	at += (size_t)snprintf(seen, sizeof(seen), "%s v%zu%s f=%s n%lld", c->cmd->path,
+			       cli_count(c, "verbose"), cli_off(c, "verbose") ? " off" : "",
 			       cli_str(c, "file") ? cli_str(c, "file") : "-", (long long)n);
 	for (int i = 0; i < c->argc; i++)
 		at += (size_t)snprintf(seen + at, sizeof(seen) - at, " [%s]", c->argv[i]);
@@ -61,6 +61,15 @@ static const struct cli_cmd cmds[] = {
 };
 static const struct cli_prog prog = {.name = "p", .help = "Tests", .opts = all, .cmds = cmds};
 
+static const struct cli_prog other = {.name = "p",
+				      .help = "Tests",
+				      .opts = all,
+				      .cmds = cmds,
+				      .error = "p: error",
+				      .status = 1,
+				      .negate = true};
+static const struct cli_prog *which = &prog;
+
 static char err_text[4096], out_text[16384];
 
 static void slurp(int fd, char *to, size_t cap)
@@ -91,7 +100,7 @@ static int run(const char *line)
 	dup2(fileno(o), 1);
 	dup2(fileno(e), 2);
 	seen[0] = '\0';
-	r = cli_main(&prog, argc, argv, &ctx);
+	r = cli_main(which, argc, argv, &ctx);
 	fflush(stdout);
 	dup2(so, 1);
 	dup2(se, 2);
@@ -143,6 +152,39 @@ static void options(void **state)
 	runs("p key gen -fx -- --verbose", "key gen|new v0 f=x n-1 [--verbose]");
 	runs("p cat -- -", "cat v0 f=- n-1 [-]");
 	runs("p cat - -v", "cat v1 f=- n-1 [-]");
+}
+
+/* Options of a group may stand between the words of its commands. */
+static void between_words(void **state)
+{
+	(void)state;
+	runs("p key -f x gen k1", "key gen|new v0 f=x n-1 [k1]");
+	runs("p key --file=x -n3 gen k1 -v", "key gen|new v1 f=x n3 [k1]");
+	runs("p key --file gen gen k1", "key gen|new v0 f=gen n-1 [k1]");
+	runs("p -v k -f x ls", "key|k ls v1 f=x n-1");
+	runs("p cat -f key gen", "cat v0 f=key n-1 [gen]");
+	wrong("p key --nope ls", "p: unknown option '--nope'; see 'p --help'\n");
+	wrong("p key -- ls", "p: a command is missing after 'key'; see 'p --help'\n");
+}
+
+/* --no-NAME, another text in front of errors, one status for all. */
+static void other_ways(void **state)
+{
+	(void)state;
+	which = &other;
+	runs("p cat a --verbose", "cat v1 f=- n-1 [a]");
+	runs("p cat a --verbose --no-verbose", "cat v2 off f=- n-1 [a]");
+	runs("p cat a --no-verbose -v", "cat v2 f=- n-1 [a]");
+	assert_int_equal(run("p fail"), 1);
+	assert_string_equal(err_text, "p: error: no key 'k'\n");
+	assert_int_equal(run("p cat a --no-file"), 1);
+	assert_string_equal(err_text, "p: error: unknown option '--no-file'; see 'p --help'\n");
+	assert_int_equal(run("p cat a --no-verb"), 1);
+	assert_int_equal(run("p cat a --no-verbose=1"), 1);
+	assert_string_equal(err_text,
+			    "p: error: option --verbose takes no value; see 'p --help'\n");
+	which = &prog;
+	wrong("p cat a --no-verbose", "p: unknown option '--no-verbose'; see 'p --help'\n");
 }
 
 static void usage_errors(void **state)
@@ -227,7 +269,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dispatch),	cmocka_unit_test(options),
 		cmocka_unit_test(usage_errors), cmocka_unit_test(help),
-		cmocka_unit_test(full_disk),
+		cmocka_unit_test(full_disk),	cmocka_unit_test(between_words),
+		cmocka_unit_test(other_ways),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,57 @@ static void replace(void **state)
 	assert_int_equal(e.code, ERR_IO);
 }
 
+/* --output: what is no regular file is written to and stays. */
+static void output(void **state)
+{
+	CLEAN(buf) struct buf b = {0};
+	char target[128], link[128], got[8] = "";
+	struct err e = {0};
+	struct stat st;
+
+	(void)state;
+	buf_init(&b, 100);
+	(void)snprintf(target, sizeof(target), "%s", in_dir("target"));
+	(void)snprintf(link, sizeof(link), "%s", in_dir("link"));
+	/* a link to nothing, then to a file */
+	assert_int_equal(symlink("target", link), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(file_output(link, i ? "two" : "one!", i ? 3 : 4, 0600, &e), 0);
+		assert_int_equal(lstat(link, &st), 0);
+		assert_true(S_ISLNK(st.st_mode));
+		assert_int_equal(lstat(target, &st), 0);
+		assert_true(S_ISREG(st.st_mode));
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+	assert_int_equal(file_read(target, &b, &e), 0);
+	assert_int_equal(b.len, 3);
+	/* a device behind a link */
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(symlink("/dev/full", link), 0);
+	assert_int_equal(file_output(link, "x", 1, 0600, &e), -1);
+	assert_non_null(strstr(e.text, "No space"));
+	assert_int_equal(stat(link, &st), 0);
+	assert_true(S_ISCHR(st.st_mode));
+	assert_int_equal(unlink(link), 0);
+	/* a pipe */
+	assert_int_equal(mkfifo(link, 0600), 0);
+	CLEAN(fd) int fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	assert_int_equal(file_output(link, "pipe", 4, 0600, &e), 0);
+	assert_int_equal(read(fd, got, sizeof(got)), 4);
+	assert_string_equal(got, "pipe");
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	assert_int_equal(unlink(link), 0);
+	/* nothing is there yet; a directory is */
+	assert_int_equal(file_output(link, "new", 3, 0640, &e), 0);
+	assert_int_equal(stat(link, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(file_output(dir, "x", 1, 0600, &e), -1);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(unlink(target), 0);
+}
+
 static void dirs(void **state)
 {
 	struct err e = {0};
@@ -149,10 +200,8 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(replace),
-		cmocka_unit_test(dirs),
-		cmocka_unit_test(secrets),
-		cmocka_unit_test(log_lines),
+		cmocka_unit_test(replace), cmocka_unit_test(output),	cmocka_unit_test(dirs),
+		cmocka_unit_test(secrets), cmocka_unit_test(log_lines),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
