@@ -14,4 +14,11 @@
 int creds_parse(struct bytes *jwt, struct nkey *k, const char *name, const char *text, size_t len,
 		struct err *e);
 
+/* Appends the creds file of a user's token and pair, in the library's form. Set
+ * out->secret first. Errors: BAD_INPUT (no user JWT), WRONG_NKEY (not its subject). */
+int creds_format(struct buf *out, const char *token, size_t len, const struct nkey *k,
+		 struct err *e);
+/* Appends a token between lines that name its kind ("OPERATOR"). */
+void creds_decorate(struct buf *out, const char *kind, const char *token, size_t len);
+
 #endif

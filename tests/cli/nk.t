@@ -129,12 +129,25 @@ ok $? 'a closed standard output: status 1 and one line'
 
 # ---- the multi-call binary
 run "$BIN/signbox" --list
-[ $rc = 0 ] && [ "$(tr '\n' ' ' <out)" = 'hsm nats-config nk ' ]
+[ $rc = 0 ] && [ "$(tr '\n' ' ' <out)" = 'hsm nats nats-config nats-top nk nsc ' ]
 ok $? '--list'
 ln -s "$BIN/signbox" nk
 run ./nk -inkey u.nk -pubout
 [ $rc = 0 ] && [ "$(cat out)" = $pub ]
 ok $? 'called by the name of an applet'
+for args in '-sign msg -inkey u.nk' '-inkey u.creds -pubout' '-verify msg -sigfile other -pubin u.pub' '-foo' '-h'; do
+	# shellcheck disable=SC2086
+	run "$BIN/signbox" nk $args
+	mv out multi.out && mv err multi.err && multi=$rc
+	# shellcheck disable=SC2086
+	run "$BIN/nk" $args
+	[ $rc = $multi ] && cmp -s out multi.out && cmp -s err multi.err
+	ok $? "the executable nk is the same: $args"
+done
+run "$BIN/nk" -gen curve -pubout
+[ $rc = 0 ] && [[ $(tail -1 out) == X* ]] && head -1 out >k.nk && tail -1 out >k.pub
+ok $? 'the executable nk makes curve keys'
+gives 'which are the same keys' "$(cat k.pub)" -inkey k.nk -pubout
 run "$BIN/signbox" --help
 [ $rc = 0 ] && grep -q 'nats-config' out
 ok $? '--help'

@@ -17,115 +17,36 @@
 #include "base/secret.h"
 #include "box/nk/nk.h"
 #include "box/nk/nk_vanity.h"
+#include "crypto/crypto.h"
 #include "nkey/nkey.h"
 #include "ui/cli.h"
+#include "ui/complete.h"
+#include "ui/goflag.h"
 
 #define CONTENT_MAX ((size_t)1 << 30)
-
-static const char usage_text[] =
-	"Usage: nk [options]\n"
-	"    -v                    Show version\n"
-	"    -gen <type>           Generate key for "
-	"[user|account|server|cluster|operator|curve|x25519]\n"
-	"    -sign <file>          Sign <file> with -inkey <keyfile>\n"
-	"    -verify <file>        Verify <file> with -inkey <keyfile> or -pubin <public> and "
-	"-sigfile <file>\n"
-	"    -inkey <file>         Input key file (seed/private key)\n"
-	"    -pubin <file>         Public key file\n"
-	"    -sigfile <file>       Signature file\n"
-	"    -pubout               Output public key\n"
-	"    -e                    Entropy file, e.g. /dev/urandom\n"
-	"    -pre <vanity>         Attempt to generate public key given prefix, e.g. nk -gen user "
-	"-pre derek\n"
-	"    -maxpre <N>           Maximum attempts at generating the correct key prefix, default "
-	"is 10,000,000\n";
 
 static const char curve_text[] = "nkeys: curve key is not valid for sign/verify";
 
 struct flags {
-	const char *gen, *sign, *verify, *inkey, *pubin, *sigfile, *e, *pre, *maxpre;
-	bool v, pubout, help;
+	const char *gen, *sign, *verify, *inkey, *pubin, *sigfile, *e, *pre;
+	int64_t maxpre;
+	bool v, pubout, help, help_json;
 };
 
-/* One flag of the program: text or bool. */
-struct flag {
-	const char *name;
-	const char **text;
-	bool *on;
-};
+#define KINDS "user|account|server|cluster|operator|curve|x25519"
 
-static int parse_bool(const char *s, bool *out)
+/* What the usage shows of one flag, as the original's has it. */
+static void usage(const struct goflag *flags)
 {
-	static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
-	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+	puts("Usage: nk [options]");
+	for (; flags->name; flags++) {
+		char left[32];
 
-	for (size_t i = 0; i < 6; i++)
-		if (strcmp(s, yes[i]) == 0 || strcmp(s, no[i]) == 0) {
-			*out = strcmp(s, yes[i]) == 0;
-			return 0;
-		}
-	return -1;
-}
-
-/* Error of the command line: the reason on stderr, usage on stdout, as Go does. */
-static int bad_flag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int bad_flag(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	fputs(usage_text, stdout);
-	return -1;
-}
-
-/* Go's flag package: -x, --x, -x=v, -x v; ends at "--" or the first operand. */
-static int parse_flags(struct flags *f, int argc, char **argv)
-{
-	const struct flag table[] = {
-		{"gen", &f->gen, NULL},	      {"sign", &f->sign, NULL},
-		{"verify", &f->verify, NULL}, {"inkey", &f->inkey, NULL},
-		{"pubin", &f->pubin, NULL},   {"sigfile", &f->sigfile, NULL},
-		{"e", &f->e, NULL},	      {"pre", &f->pre, NULL},
-		{"maxpre", &f->maxpre, NULL}, {"v", NULL, &f->v},
-		{"pubout", NULL, &f->pubout}, {"h", NULL, &f->help},
-		{"help", NULL, &f->help},     {"version", NULL, &f->v},
-	};
-
-	for (int i = 1; i < argc; i++) {
-		const char *name = argv[i];
-		const struct flag *found = NULL;
-
-		if (name[0] != '-' || name[1] == '\0')
-			return 0;
-		name += name[1] == '-' ? 2 : 1;
-		if (*name == '\0')
-			return 0;
-		if (*name == '-' || *name == '=')
-			return bad_flag("bad flag syntax: %s", argv[i]);
-		size_t n = strcspn(name, "=");
-
-		for (size_t k = 0; k < sizeof(table) / sizeof(table[0]); k++)
-			if (strlen(table[k].name) == n && strncmp(table[k].name, name, n) == 0)
-				found = &table[k];
-		if (!found)
-			return bad_flag("flag provided but not defined: -%.*s", (int)n, name);
-		if (found->on) {
-			*found->on = true;
-			if (name[n] && parse_bool(name + n + 1, found->on))
-				return bad_flag("invalid boolean value \"%s\" for -%s: parse error",
-						name + n + 1, found->name);
-		} else if (name[n]) {
-			*found->text = name + n + 1;
-		} else if (i + 1 < argc) {
-			*found->text = argv[++i];
-		} else {
-			return bad_flag("flag needs an argument: -%s", found->name);
-		}
+		(void)snprintf(left, sizeof(left), "-%s %s", flags->name,
+			       flags->arg ? flags->arg : "");
+		if (flags->help)
+			printf("    %-21s %s\n", left, flags->help);
 	}
-	return 0;
 }
 
 /* Errors go to stdout without a prefix, exit status 1. */
@@ -227,6 +148,26 @@ static int print_pair(const struct nkey *k, bool public_too)
 	return 0;
 }
 
+/* A fresh seed alone: its public key, most of the work, need not be computed. */
+static int print_seed(enum nkey_kind kind)
+{
+	uint8_t *raw = secret_alloc(32 + NKEY_SEED_LEN);
+
+	if (!raw)
+		return fail("no locked memory for a seed");
+	char *seed = (char *)raw + 32;
+
+	crypto_random(raw, 32);
+	nkey_seed_encode(seed, kind, raw);
+	seed[NKEY_SEED_LEN - 1] = '\n';
+	int bad = file_write_fd(STDOUT_FILENO, "standard output", seed, NKEY_SEED_LEN, NULL);
+
+	secret_free(raw);
+	if (bad)
+		perror("nk: cannot write standard output");
+	return bad ? 1 : 0;
+}
+
 /* Seed from the entropy file: its first 32 bytes, as in the original. */
 static int from_entropy(const char *path, enum nkey_kind kind, struct nkey *k, struct err *e)
 {
@@ -255,8 +196,7 @@ static int from_entropy(const char *path, enum nkey_kind kind, struct nkey *k, s
 static int gen(const struct flags *f)
 {
 	CLEAN(nkey) struct nkey k = {0};
-	char name[16] = "", *end = NULL;
-	long max = f->maxpre ? strtol(f->maxpre, &end, 0) : 10000000;
+	char name[16] = "";
 	enum nkey_kind kind;
 	struct err e = {0};
 	int r;
@@ -264,15 +204,13 @@ static int gen(const struct flags *f)
 	for (size_t i = 0; i + 1 < sizeof(name) && f->gen[i]; i++)
 		name[i] = (char)tolower((unsigned char)f->gen[i]);
 	if (nkey_kind_parse(&kind, name))
-		return fail("Usage: nk -gen [user|account|server|cluster|operator|curve|x25519]");
-	if (f->maxpre && (end == f->maxpre || *end)) {
-		bad_flag("invalid value \"%s\" for flag -maxpre: parse error", f->maxpre);
-		return 1;
-	}
+		return fail("Usage: nk -gen [" KINDS "]");
+	if (!f->pubout && !(f->pre && *f->pre) && !(f->e && *f->e))
+		return print_seed(kind);
 	if (f->pre && *f->pre && f->e && *f->e)
 		r = err_set(&e, ERR_USAGE, "-pre cannot be used with -e: the file gives one key");
 	else if (f->pre && *f->pre)
-		r = nk_vanity(&k, kind, f->pre, max, &e);
+		r = nk_vanity(&k, kind, f->pre, (long)f->maxpre, &e);
 	else if (f->e && *f->e)
 		r = from_entropy(f->e, kind, &k, &e);
 	else
@@ -286,7 +224,7 @@ static int sign(const struct flags *f)
 {
 	CLEAN(nkey) struct nkey k = {0};
 	char text[ENC_BASE64_LEN(64)];
-	CLEAN(buf) struct buf content;
+	CLEAN(buf) struct buf content = {0};
 	struct err e = {0};
 	uint8_t sig[64];
 
@@ -308,7 +246,7 @@ static int sign(const struct flags *f)
  * printed the padded standard form. */
 static int read_signature(const char *path, uint8_t sig[static 64], struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	char text[128];
 	size_t n = 0, got = 0;
 
@@ -334,7 +272,7 @@ static int verify(const struct flags *f)
 {
 	bool pair = f->inkey && *f->inkey;
 	CLEAN(nkey) struct nkey k = {0};
-	CLEAN(buf) struct buf content;
+	CLEAN(buf) struct buf content = {0};
 	struct err e = {0};
 	uint8_t sig[64];
 
@@ -369,10 +307,14 @@ static int pubout(const struct flags *f)
 }
 
 /* The order of precedence is the original's. */
-static int run(const struct flags *f)
+static int run(const struct flags *f, const struct goflag *table)
 {
+	if (f->help_json) {
+		goflag_help_json("nk", "Makes and uses NKeys", table, stdout);
+		return 0;
+	}
 	if (f->help) {
-		fputs(usage_text, stdout);
+		usage(table);
 		return 0;
 	}
 	if (f->v) {
@@ -389,15 +331,58 @@ static int run(const struct flags *f)
 		return verify(f);
 	if (f->inkey && *f->inkey && f->pubout)
 		return pubout(f);
-	fputs(usage_text, stdout);
+	usage(table);
 	return 1;
+}
+
+/* Values of -gen; files are all else that takes a value, but for the vanity and N. */
+static bool values(const char *flag, struct complete *o)
+{
+	if (strcmp(flag, "gen") == 0)
+		complete_kind(o, KINDS);
+	else if (strcmp(flag, "e") == 0)
+		complete_files(o, false);
+	else
+		return false;
+	return true;
 }
 
 int nk_main(int argc, char **argv)
 {
-	struct flags f = {0};
+	struct flags f = {.maxpre = 10000000};
+	/* names, order and texts of the original; what it lacks has no text */
+	const struct goflag table[] = {
+		{"v", GOFLAG_BOOL, &f.v, NULL, NULL, "Show version"},
+		{"gen", GOFLAG_STR, &f.gen, NULL, "<type>", "Generate key for [" KINDS "]"},
+		{"sign", GOFLAG_STR, &f.sign, NULL, "<file>", "Sign <file> with -inkey <keyfile>"},
+		{"verify", GOFLAG_STR, &f.verify, NULL, "<file>",
+		 "Verify <file> with -inkey <keyfile> or -pubin <public> and -sigfile <file>"},
+		{"inkey", GOFLAG_STR, &f.inkey, NULL, "<file>",
+		 "Input key file (seed/private key)"},
+		{"pubin", GOFLAG_STR, &f.pubin, NULL, "<file>", "Public key file"},
+		{"sigfile", GOFLAG_STR, &f.sigfile, NULL, "<file>", "Signature file"},
+		{"pubout", GOFLAG_BOOL, &f.pubout, NULL, NULL, "Output public key"},
+		{"e", GOFLAG_STR, &f.e, NULL, NULL, "Entropy file, e.g. /dev/urandom"},
+		{"pre", GOFLAG_STR, &f.pre, NULL, "<vanity>",
+		 "Attempt to generate public key given prefix, e.g. nk -gen user -pre derek"},
+		{"maxpre", GOFLAG_INT, &f.maxpre, NULL, "<N>",
+		 "Maximum attempts at generating the correct key prefix, default is 10,000,000"},
+		{"h", GOFLAG_BOOL, &f.help, NULL, NULL, NULL},
+		{"help", GOFLAG_BOOL, &f.help, NULL, NULL, NULL},
+		{"version", GOFLAG_BOOL, &f.v, NULL, NULL, NULL},
+		{"help-json", GOFLAG_BOOL, &f.help_json, NULL, NULL, NULL},
+		{0},
+	};
+	struct err e;
+	int rest;
 
-	if (parse_flags(&f, argc, argv))
+	if (complete_goflag(table, values, argc, argv))
+		return cli_finish("nk", 0);
+	/* As Go does it: the reason on stderr, the usage on stdout. */
+	if (goflag_parse(table, argc, argv, &rest, &e)) {
+		fprintf(stderr, "%s\n", e.text);
+		usage(table);
 		return cli_finish("nk", 1);
-	return cli_finish("nk", run(&f));
+	}
+	return cli_finish("nk", run(&f, table));
 }
