@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "conn/conn_auth.h"
+#include "conn/conn_socks.h"
 #include "crypto/crypto.h"
 
 #define DEFAULT_URL "nats://127.0.0.1:4222"
@@ -24,10 +25,13 @@
 struct conn {
 	natsConnection *nc;
 	struct conn_auth *auth;
-	bool service, quiet;
+	bool service, quiet, secure;
 	void (*event)(void *arg, enum conn_event ev, const char *what);
 	void *event_arg;
 	char inbox[128];
+	struct socks_proxy proxy;
+	struct err proxy_err; /* of the last try; under lock */
+	int64_t timeout_ms;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool closed; /* nats.c has reported that the connection is closed */
@@ -290,11 +294,13 @@ static int apply_tls(natsOptions *no, const struct conn_opts *o, bool tls, struc
 	static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
 	natsStatus s;
 
-	if (!tls && !o->tls && !o->ca && !o->cert)
+	if (!tls && !o->tls && !o->ca && !o->cert && !o->tls_first)
 		return 0;
 	if (!o->cert != !o->key)
 		return err_set(e, ERR_CONFIG, "a client certificate needs both cert and key");
 	s = natsOptions_SetSecure(no, true);
+	if (s == NATS_OK && o->tls_first)
+		s = natsOptions_TLSHandshakeFirst(no);
 	if (s == NATS_OK && o->ca) {
 		if (readable(o->ca, "CA file", e))
 			return -1;
@@ -357,17 +363,46 @@ static natsStatus apply_callbacks(natsOptions *no, struct conn *c)
 	return s;
 }
 
+static natsStatus on_proxy(natsSock *fd, char *host, int port, void *arg)
+{
+	struct conn *c = arg;
+	struct err e = {0};
+	int got = conn_socks(&c->proxy, host, port, c->timeout_ms, &e);
+
+	/* nats.c has but a status for it. */
+	pthread_mutex_lock(&c->lock);
+	c->proxy_err = e;
+	pthread_mutex_unlock(&c->lock);
+	if (got < 0 && !c->quiet)
+		log_kv(LOG_WARN, "no way to NATS", "reason", e.text, (char *)NULL);
+	if (got < 0)
+		return NATS_NO_SERVER;
+	*fd = got;
+	return NATS_OK;
+}
+
+static int apply_proxy(natsOptions *no, struct conn *c, const struct conn_opts *o, struct err *e)
+{
+	if (!o->proxy)
+		return 0;
+	if (conn_socks_parse(&c->proxy, o->proxy, e))
+		return -1;
+	c->timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
+	return conn_err(e, natsOptions_SetProxyConnHandler(no, on_proxy, c), "NATS options");
+}
+
 static int apply(natsOptions *no, struct conn *c, const struct conn_opts *o, struct err *e)
 {
 	bool tls = false;
 	natsStatus s;
 
-	if (apply_urls(no, o, &tls, e) || apply_tls(no, o, tls, e) ||
+	if (apply_urls(no, o, &tls, e) || apply_tls(no, o, tls, e) || apply_proxy(no, c, o, e) ||
 	    conn_auth_apply(c->auth, no, e))
 		return -1;
+	c->secure = tls || o->tls || o->tls_first || o->ca || o->cert;
 	if (o->inbox_prefix)
 		(void)snprintf(c->inbox, sizeof(c->inbox), "%s", o->inbox_prefix);
-	else if (*conn_auth_user(c->auth))
+	else if (*conn_auth_user(c->auth) && !o->plain_inbox)
 		(void)snprintf(c->inbox, sizeof(c->inbox), "_INBOX.%s", conn_auth_user(c->auth));
 	else
 		(void)snprintf(c->inbox, sizeof(c->inbox), "_INBOX");
@@ -378,10 +413,14 @@ static int apply(natsOptions *no, struct conn *c, const struct conn_opts *o, str
 		s = natsOptions_SetCustomInboxPrefix(no, c->inbox);
 	if (s == NATS_OK && o->name)
 		s = natsOptions_SetName(no, o->name);
+	if (s == NATS_OK && o->user)
+		s = natsOptions_SetUserInfo(no, o->user, o->password ? o->password : "");
+	if (s == NATS_OK && o->token)
+		s = natsOptions_SetToken(no, o->token);
 	return s == NATS_OK ? 0 : conn_err(e, s, "NATS options");
 }
 
-/* Tells which try failed: the credentials' own error is better than nats.c's. */
+/* Tells which try failed: the errors of credentials and proxy are better than nats.c's. */
 static int connect_err(struct conn *c, const struct conn_opts *o, natsStatus s, struct err *e)
 {
 	char what[300] = "NATS", shown[256];
@@ -389,6 +428,12 @@ static int connect_err(struct conn *c, const struct conn_opts *o, natsStatus s, 
 
 	if (own)
 		return err_set(e, ERR_DENIED, "%s", own);
+	pthread_mutex_lock(&c->lock);
+	struct err proxy = c->proxy_err;
+
+	pthread_mutex_unlock(&c->lock);
+	if (proxy.code)
+		return err_set(e, proxy.code, "%s", proxy.text);
 	/* The last server's refusal hides behind "no server" when there are several. */
 	without_user(o->url ? o->url : DEFAULT_URL, shown, sizeof(shown));
 	if (!strchr(shown, ','))
@@ -396,7 +441,8 @@ static int connect_err(struct conn *c, const struct conn_opts *o, natsStatus s, 
 	return conn_err(e, s, what);
 }
 
-int conn_open(struct conn **out, const struct conn_opts *o, struct err *e)
+/* *insists: the server wants TLS, which o does not ask for. */
+static int open_once(struct conn **out, const struct conn_opts *o, bool *insists, struct err *e)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	natsOptions *no = NULL;
@@ -417,7 +463,7 @@ int conn_open(struct conn **out, const struct conn_opts *o, struct err *e)
 		conn_close(c);
 		return conn_err(e, s, "NATS options");
 	}
-	r = conn_auth_load(&c->auth, o->creds, o->nkey, e);
+	r = conn_auth_load(&c->auth, o, e);
 	if (r == 0)
 		r = apply(no, c, o, e);
 	if (r == 0) {
@@ -427,6 +473,7 @@ int conn_open(struct conn **out, const struct conn_opts *o, struct err *e)
 			on_up(c->nc, c);
 		else if (s != NATS_NOT_YET_CONNECTED)
 			r = connect_err(c, o, s, e);
+		*insists = s == NATS_SECURE_CONNECTION_REQUIRED;
 	}
 	natsOptions_Destroy(no);
 	if (r) {
@@ -435,6 +482,18 @@ int conn_open(struct conn **out, const struct conn_opts *o, struct err *e)
 	}
 	*out = c;
 	return 0;
+}
+
+int conn_open(struct conn **out, const struct conn_opts *o, struct err *e)
+{
+	struct conn_opts secure = *o;
+	bool insists = false;
+	int r = open_once(out, o, &insists, e);
+
+	if (r == 0 || !insists || !o->tls_auto)
+		return r;
+	secure.tls = true;
+	return open_once(out, &secure, &insists, e);
 }
 
 natsConnection *conn_nats(const struct conn *c)
@@ -455,6 +514,11 @@ const char *conn_inbox(const struct conn *c)
 bool conn_is_up(const struct conn *c)
 {
 	return natsConnection_Status(c->nc) == NATS_CONN_STATUS_CONNECTED;
+}
+
+bool conn_secure(const struct conn *c)
+{
+	return c->secure;
 }
 
 /* Waits for the closed callback; false after ms. */
@@ -506,6 +570,7 @@ void conn_close(struct conn *c)
 		natsConnection_Destroy(c->nc);
 	}
 	conn_auth_free(c->auth);
+	secret_wipe(&c->proxy, sizeof(c->proxy));
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
 	free(c);

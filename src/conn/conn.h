@@ -21,12 +21,21 @@ struct conn_opts {
 	const char *url;   /* one or more, comma-separated; NULL: nats://127.0.0.1:4222 */
 	const char *creds; /* creds file, or */
 	const char *nkey;  /* file with an NKey seed of a user; neither: no credentials */
-	const char *ca;	   /* PEM of trusted CAs; setting ca, cert or tls asks for TLS */
-	const char *cert;  /* PEM of the client's chain, with key */
+	/* Instead of those: text of a creds file; a user JWT and the text of its seed
+	 * (NULL: a bearer token, which needs none); a name and password; a token. */
+	const char *creds_text, *jwt, *seed;
+	const char *user, *password, *token;
+	bool any_mode;	  /* take creds and seeds from files that others may read */
+	const char *ca;	  /* PEM of trusted CAs; setting ca, cert or tls asks for TLS */
+	const char *cert; /* PEM of the client's chain, with key */
 	const char *key;
 	const char *name;	  /* of the connection, for the server's lists */
 	const char *inbox_prefix; /* NULL: "_INBOX.<own NKEY>" with an NKey, else "_INBOX" */
+	const char *proxy;	  /* socks5://[user:password@]host:port to connect through */
 	bool tls;		  /* also asked for by a tls:// URL */
+	bool tls_auto;		  /* ask for it when the server insists (clients only) */
+	bool tls_first;		  /* TLS before the server's greeting */
+	bool plain_inbox;	  /* NULL inbox_prefix is "_INBOX" with an NKey too */
 	/* A service: conn_open returns at once, connecting is retried for ever, also
 	 * after the server refused the credentials. A client: one try within timeout_ms;
 	 * later losses are repaired for ever too, requests fail at once meanwhile. */
@@ -57,6 +66,8 @@ const char *conn_inbox(const struct conn *c);
 /* Server without user and password; "" when not connected. */
 void conn_server(const struct conn *c, char *out, size_t cap);
 bool conn_is_up(const struct conn *c);
+/* Whether it is TLS. */
+bool conn_secure(const struct conn *c);
 
 /* Stops subscriptions, lets handlers finish what they hold, flushes, closes. Waits at
  * most ms: TIMEOUT then. Synchronous subscriptions must have been destroyed: nats.c

@@ -1,9 +1,11 @@
 #include "conn/conn_auth.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/secret.h"
 #include "conn/conn.h"
 #include "nkey/creds.h"
@@ -15,6 +17,7 @@ struct conn_auth {
 	struct nkey key;
 	char user[NKEY_PUB_LEN];
 	char *creds; /* file, read again for each connection */
+	bool any_mode;
 	char *jwt;
 	pthread_mutex_t lock;
 	char refused[sizeof(((struct err *)0)->text)];
@@ -28,25 +31,34 @@ bool conn_nonce_ok(const char *nonce)
 	return n > 0 && n <= 64 && nonce[n] == '\0';
 }
 
-/* Replaces key and JWT when the file can be read and is right, else keeps them. */
-static int load_creds(struct conn_auth *a, struct err *e)
+static int read_secret(const struct conn_auth *a, struct secret *text, const char *path,
+		       struct err *e)
 {
-	struct secret text = {0};
+	if (!a->any_mode)
+		return secret_read_file(text, path, CREDS_MAX, e);
+	CLEAN(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return err_errno(e, ERR_IO, "cannot open %s", path);
+	return secret_read_fd(text, fd, path, CREDS_MAX, e);
+}
+
+/* Replaces key and JWT when the text is right, else keeps them. */
+static int take_creds(struct conn_auth *a, const char *name, const char *text, size_t len,
+		      struct err *e)
+{
 	struct nkey k = {0};
 	struct bytes jwt;
 	char *copy = NULL;
-	int r = secret_read_file(&text, a->creds, CREDS_MAX, e);
+	int r = creds_parse(&jwt, &k, name, text, len, e);
 
-	if (r == 0)
-		r = creds_parse(&jwt, &k, a->creds, (const char *)text.p, text.len, e);
 	if (r == 0 && k.kind != NKEY_USER)
 		r = err_set(e, ERR_WRONG_NKEY, "%s holds a seed of kind %s: a user's is needed",
-			    a->creds, nkey_kind_name(k.kind));
+			    name, nkey_kind_name(k.kind));
 	if (r == 0) {
 		copy = strndup((const char *)jwt.p, jwt.len);
 		r = copy ? 0 : err_set(e, ERR_NOMEM, NULL);
 	}
-	secret_clear(&text);
 	if (r) {
 		nkey_clear(&k);
 		return -1;
@@ -59,25 +71,77 @@ static int load_creds(struct conn_auth *a, struct err *e)
 	return 0;
 }
 
-int conn_auth_load(struct conn_auth **out, const char *creds, const char *nkey, struct err *e)
+static int load_creds(struct conn_auth *a, struct err *e)
+{
+	struct secret text = {0};
+	int r = read_secret(a, &text, a->creds, e);
+
+	if (r == 0)
+		r = take_creds(a, a->creds, (const char *)text.p, text.len, e);
+	secret_clear(&text);
+	return r;
+}
+
+/* The key of a seed's text; name stands in messages. */
+static int take_seed(struct conn_auth *a, const char *name, const char *text, size_t len,
+		     struct err *e)
+{
+	if (nkey_from_text(&a->key, name, text, len, e))
+		return -1;
+	if (a->key.kind != NKEY_USER)
+		return err_set(e, ERR_WRONG_NKEY, "%s holds a seed of kind %s: a user's is needed",
+			       name, nkey_kind_name(a->key.kind));
+	nkey_pub_text(&a->key, a->user);
+	return 0;
+}
+
+static int load_seed_file(struct conn_auth *a, const char *path, struct err *e)
+{
+	struct secret text = {0};
+	int r = read_secret(a, &text, path, e);
+
+	if (r == 0)
+		r = take_seed(a, path, (const char *)text.p, text.len, e);
+	secret_clear(&text);
+	return r;
+}
+
+static int load(struct conn_auth *a, const struct conn_opts *o, struct err *e)
+{
+	if (!!o->creds + !!o->nkey + !!o->creds_text + !!o->jwt > 1)
+		return err_set(e, ERR_CONFIG,
+			       "both creds and an NKey are set: only one can be used");
+	if (o->creds_text)
+		return take_creds(a, "creds", o->creds_text, strlen(o->creds_text), e);
+	if (o->creds) {
+		a->creds = strdup(o->creds);
+		return a->creds ? load_creds(a, e) : err_set(e, ERR_NOMEM, NULL);
+	}
+	if (o->nkey && !a->any_mode) {
+		if (nkey_read_kind(&a->key, NKEY_USER, o->nkey, e))
+			return -1;
+		nkey_pub_text(&a->key, a->user);
+		return 0;
+	}
+	if (o->nkey)
+		return load_seed_file(a, o->nkey, e);
+	if (!o->jwt)
+		return 0;
+	a->jwt = strdup(o->jwt);
+	if (!a->jwt)
+		return err_set(e, ERR_NOMEM, NULL);
+	return o->seed ? take_seed(a, "the seed", o->seed, strlen(o->seed), e) : 0;
+}
+
+int conn_auth_load(struct conn_auth **out, const struct conn_opts *o, struct err *e)
 {
 	struct conn_auth *a = calloc(1, sizeof(*a));
-	int r = 0;
 
 	if (!a)
 		return err_set(e, ERR_NOMEM, NULL);
 	pthread_mutex_init(&a->lock, NULL);
-	if (creds && nkey) {
-		r = err_set(e, ERR_CONFIG, "both creds and an NKey are set: only one can be used");
-	} else if (creds) {
-		a->creds = strdup(creds);
-		r = a->creds ? load_creds(a, e) : err_set(e, ERR_NOMEM, NULL);
-	} else if (nkey) {
-		r = nkey_read_kind(&a->key, NKEY_USER, nkey, e);
-		if (r == 0)
-			nkey_pub_text(&a->key, a->user);
-	}
-	if (r) {
+	a->any_mode = o->any_mode;
+	if (load(a, o, e)) {
 		conn_auth_free(a);
 		return -1;
 	}
@@ -104,7 +168,8 @@ static natsStatus on_jwt(char **jwt, char **why, void *arg)
 	(void)why;
 	pthread_mutex_lock(&a->lock);
 	/* Renewed creds are taken; a sandbox or a half-written file leaves the old. */
-	(void)load_creds(a, NULL);
+	if (a->creds)
+		(void)load_creds(a, NULL);
 	*jwt = strdup(a->jwt);
 	pthread_mutex_unlock(&a->lock);
 	return *jwt ? NATS_OK : NATS_NO_MEMORY;
@@ -121,7 +186,11 @@ static natsStatus on_nonce(char **why, unsigned char **sig, int *siglen, const c
 
 	*sig = NULL;
 	pthread_mutex_lock(&a->lock);
-	if (!nonce || !conn_nonce_ok(nonce)) {
+	if (!*a->user) {
+		/* A bearer token needs no signature. */
+		*sig = calloc(1, 1);
+		s = *sig ? NATS_OK : NATS_NO_MEMORY;
+	} else if (!nonce || !conn_nonce_ok(nonce)) {
 		err_set(&e, ERR_DENIED,
 			"the NATS server asks for a signature of something that is no nonce");
 	} else {
@@ -132,7 +201,7 @@ static natsStatus on_nonce(char **why, unsigned char **sig, int *siglen, const c
 			s = NATS_OK;
 	}
 	if (s == NATS_OK) {
-		*siglen = 64;
+		*siglen = *a->user ? 64 : 0;
 	} else {
 		free(*sig);
 		*sig = NULL;
@@ -147,7 +216,7 @@ int conn_auth_apply(struct conn_auth *a, natsOptions *no, struct err *e)
 {
 	natsStatus s = NATS_OK;
 
-	if (a->creds)
+	if (a->jwt)
 		s = natsOptions_SetUserCredentialsCallbacks(no, on_jwt, a, on_nonce, a);
 	else if (*a->user)
 		s = natsOptions_SetNKey(no, a->user, on_nonce, a);

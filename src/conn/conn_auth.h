@@ -6,11 +6,13 @@
 #include <nats/nats.h>
 
 #include "base/err.h"
+#include "conn/conn.h"
 
 struct conn_auth;
 
-/* Reads creds or an NKey seed of a user (both NULL: no credentials; both: CONFIG). */
-int conn_auth_load(struct conn_auth **out, const char *creds, const char *nkey, struct err *e);
+/* Reads creds, an NKey seed of a user, or a JWT and its seed (none: no credentials; more
+ * than one: CONFIG). */
+int conn_auth_load(struct conn_auth **out, const struct conn_opts *o, struct err *e);
 void conn_auth_free(struct conn_auth *a);
 /* Sets the handlers; the credentials must outlive the connection. */
 int conn_auth_apply(struct conn_auth *a, natsOptions *no, struct err *e);

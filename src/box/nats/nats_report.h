@@ -1,0 +1,22 @@
+/* Reports that both `nats account` and `nats server` make. */
+#ifndef BOX_NATS_NATS_REPORT_H
+#define BOX_NATS_NATS_REPORT_H
+
+#include "box/nats/nats.h"
+
+extern const struct cli_opt report_conn_opts[];
+
+/* Connections as a table or JSON, from the servers that answer on subject. */
+int report_connections(struct cli *c, const char *subject, struct err *e);
+/* A cell with the strings of an array, ", " between. */
+void report_tags(struct nt *t, const json_t *arr);
+/* Request to all servers of a system account; *out is an array of their answers
+ * {"server":…, "data":…}. options (taken over) goes in the body. */
+int report_ask(struct cli *c, const char *subject, json_t *options, int want, json_t **out,
+	       struct err *e);
+/* How many servers there are; -1 with an error. */
+int report_servers(struct cli *c, struct err *e);
+/* Cuts what all names have in common from behind: n1.a.b, n2.a.b give n1, n2. */
+void report_compact(char **names, size_t n);
+
+#endif
