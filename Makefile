@@ -19,7 +19,7 @@ BASE := -std=gnu11 -D_GNU_SOURCE -DSIGNBOX_VERSION='"$(VERSION)"' -Isrc
 ONLINE := src/ocibuild/fetch.c src/ocibuild/online.c
 # (and its folders, which make images, are compiled in dev only, with the zlib of dev)
 ONLINE_SRC := $(filter-out src/ui/prompt.c,$(wildcard src/ocibuild/*.c src/json/*.c src/ui/*.c)) \
-	src/crypto/sha256.c $(addprefix src/base/,buf.c enc.c err.c file.c log.c)
+	src/crypto/sha256.c $(addprefix src/base/,buf.c enc.c err.c file.c log.c text.c)
 ONLINE_DEP := $(ONLINE_SRC) VERSION $(wildcard src/ocibuild/*.h src/json/*.h src/ui/*.h src/base/*)
 online = $(BASE) -O2 -Wall -Wextra -Werror -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
 	-DOCIBUILD_ONLINE $(ONLINE_SRC) -lcurl -larchive -lyaml -ljansson -lcrypto

@@ -221,7 +221,7 @@ static int put_users(const struct cli *c, struct buf *b, struct err *e)
 static int run(struct cli *c, struct err *e)
 {
 	const char *path = cli_str(c, "output");
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	buf_init(&b, CONFIG_MAX);
 	if (put_head(c, &b, e) || put_tls(c, &b, e) || put_users(c, &b, e))

@@ -38,7 +38,7 @@ struct check {
 
 static int memory_load(struct memory *m, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 	char key[65] = "", hash[65] = "";
 
 	buf_init(&b, 512);
@@ -125,7 +125,7 @@ static json_t *entry_json(const struct audit_entry *a)
 static int dump_line(struct check *k, json_t *j, struct err *e)
 {
 	CLEAN(json) json_t *own = j;
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	buf_init(&b, LINE_MAX_BYTES);
 	if (!own)
@@ -207,7 +207,7 @@ static int fetch(struct hsm_client *h, struct check *k,
 static int given_key(struct cli *c, uint8_t key[static 32], bool *given, struct err *e)
 {
 	const char *text = cli_str(c, "audit-key");
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	buf_init(&b, 256);
 	*given = text != NULL;

@@ -93,7 +93,7 @@ static const char *type_text(unsigned type)
 
 static json_t *pem_json(const struct key_info *k)
 {
-	CLEAN(buf) struct buf pem;
+	CLEAN(buf) struct buf pem = {0};
 
 	buf_init(&pem, 4096);
 	if (spki_pem(&pem, k->type, k->pub.p, k->pub.len, NULL))
@@ -115,7 +115,7 @@ static json_t *key_json(const struct key_info *k)
 static int show(struct cli *c, const struct key_info *k, struct err *e)
 {
 	char when[40], name[256], modes[512], type[32], version[16];
-	CLEAN(buf) struct buf pem;
+	CLEAN(buf) struct buf pem = {0};
 	FILE *f;
 
 	if (run_json(c))
@@ -136,7 +136,7 @@ static int show(struct cli *c, const struct key_info *k, struct err *e)
 
 static int make(struct cli *c, const struct key_new *k, struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	struct key_info info;
 	struct hsm_client *h;
 
@@ -215,7 +215,7 @@ int hsm_do_key_ls(struct cli *c, struct err *e)
 	CLEAN(free) struct key_info *k = calloc(LIST_MAX, sizeof(*k));
 	CLEAN(table) struct table *t = table_new();
 	CLEAN(json) json_t *list = json_array();
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	char last[256];
 	struct hsm_client *h;
 	bool more = true;
@@ -247,7 +247,7 @@ int hsm_do_key_ls(struct cli *c, struct err *e)
 
 int hsm_do_key_show(struct cli *c, struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	struct key_info k;
 	struct hsm_client *h;
 
@@ -261,8 +261,8 @@ int hsm_do_key_pub(struct cli *c, struct err *e)
 {
 	const char *format = cli_str(c, "format") ? cli_str(c, "format") : "pem";
 	bool pem = strcmp(format, "pem") == 0, raw = strcmp(format, "raw") == 0;
-	CLEAN(buf) struct buf mem;
-	CLEAN(buf) struct buf out;
+	CLEAN(buf) struct buf mem = {0};
+	CLEAN(buf) struct buf out = {0};
 	struct key_info k;
 	struct hsm_client *h;
 
@@ -289,7 +289,7 @@ int hsm_do_key_pub(struct cli *c, struct err *e)
 int hsm_do_key_set(struct cli *c, struct err *e)
 {
 	const char *plain = cli_str(c, "plain"), *audit = cli_str(c, "audit");
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	struct key_info k;
 	struct hsm_client *h;
 	uint8_t policy = 0;

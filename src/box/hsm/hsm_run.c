@@ -115,7 +115,7 @@ int run_path(struct cli *c, char *out, size_t cap, const char *prefix, const cha
 /* A short text file without the newline at its end. */
 static int read_line(const char *path, char *out, size_t cap, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	buf_init(&b, FILE_TEXT_MAX);
 	if (file_read(path, &b, e))

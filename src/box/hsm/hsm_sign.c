@@ -123,7 +123,7 @@ static int parse_mode(struct cli *c, uint8_t *mode, struct err *e)
 static int prehash(struct cli *c, struct hsm_client *h, struct input *in, uint8_t *mode,
 		   struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	const struct mode_row *m, *d;
 	struct key_info k;
 
@@ -229,7 +229,7 @@ static int read_signature(struct cli *c, struct hsm_client *h, uint8_t mode, str
 	const char *file = cli_str(c, "signature");
 	const struct mode_row *m = mode_row(mode);
 	unsigned type = m ? m->type : 0;
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	uint8_t raw[SPKI_ECDSA_RAW];
 	struct key_info k;
 	size_t n;
@@ -262,7 +262,7 @@ static int read_signature(struct cli *c, struct hsm_client *h, uint8_t mode, str
 int hsm_do_verify(struct cli *c, struct err *e)
 {
 	CLEAN(input) struct input in = {.fd = -1};
-	CLEAN(buf) struct buf sig;
+	CLEAN(buf) struct buf sig = {0};
 	struct hsm_client *h;
 	const uint8_t *p;
 	uint8_t mode;
@@ -291,7 +291,7 @@ int hsm_do_verify(struct cli *c, struct err *e)
 
 int hsm_do_random(struct cli *c, struct err *e)
 {
-	CLEAN(buf) struct buf out;
+	CLEAN(buf) struct buf out = {0};
 	struct hsm_client *h;
 	char *end;
 	long n;

@@ -215,7 +215,7 @@ static void state_table(struct cli *c, const struct state_info *s, bool back)
 
 int hsm_do_state(struct cli *c, struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	struct state_info s;
 	struct hsm_client *h;
 	bool back;

@@ -19,7 +19,7 @@ static int parse_role(const char *text, uint8_t *role, struct err *e)
 /* U… or the public key of a file that holds nothing else. */
 static int parse_nkey(uint8_t pub[static 32], const char *text, struct err *e)
 {
-	CLEAN(buf) struct buf b;
+	CLEAN(buf) struct buf b = {0};
 
 	buf_init(&b, 256);
 	if (run_at_file(&text, &b, e))
@@ -89,7 +89,7 @@ int hsm_do_user_ls(struct cli *c, struct err *e)
 	CLEAN(free) struct user_info *u = calloc(LIST_MAX, sizeof(*u));
 	CLEAN(table) struct table *t = table_new();
 	CLEAN(json) json_t *list = json_array();
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	char last[256];
 	struct hsm_client *h;
 	bool more = true;
@@ -121,7 +121,7 @@ int hsm_do_user_ls(struct cli *c, struct err *e)
 
 int hsm_do_user_show(struct cli *c, struct err *e)
 {
-	CLEAN(buf) struct buf mem;
+	CLEAN(buf) struct buf mem = {0};
 	struct user_info u;
 	struct hsm_client *h;
 
