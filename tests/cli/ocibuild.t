@@ -6,45 +6,17 @@ use warnings;
 use Cwd 'getcwd';
 use Digest::SHA 'sha256_hex';
 use File::Path qw(make_path remove_tree);
-use File::Temp 'tempdir';
 use IO::Socket::INET;
 use Test::More;
+use lib "$ENV{SRC}/tests/cli";
+use Tool;
 
-my $ocibuild = "$ENV{T}/ocibuild";
-my $tmp = tempdir(CLEANUP => 1);
+$ocibuild = "$ENV{T}/ocibuild";
 my ($mirror, $cache) = ("$tmp/mirror", "$tmp/cache");
 chdir $tmp or die;
 $ENV{SIGNBOX_CACHE} = $cache;
 $ENV{DEBIAN_MIRROR} = "file://$mirror";
 $ENV{DEBIAN_SECURITY_MIRROR} = "file://$tmp/mirror-security";
-
-sub put {
-	my ($path, $text) = @_;
-	make_path($path =~ s{/[^/]*$}{}r);
-	open my $f, '>', $path or die "$path: $!";
-	print $f $text;
-	close $f or die;
-}
-
-sub slurp { open my $f, "<", $_[0] or return undef; local $/; return scalar(<$f>) // "" }
-
-# Exit status, stdout, stderr.
-sub run {
-	my ($cmd) = @_;
-	my $rc = system("$cmd >$tmp/out 2>$tmp/err </dev/null");
-	return ($rc & 127 ? -1 : $rc >> 8, slurp("$tmp/out"), slurp("$tmp/err"));
-}
-
-# Runs ocibuild; status and a pattern of what it says on stderr.
-sub says {
-	my ($args, $status, $pattern, $name) = @_;
-	my ($rc, $out, $err) = run("$ocibuild $args");
-	subtest $name => sub {
-		is($rc, $status, 'exit status') or diag($out, $err);
-		like($err, $pattern, 'message');
-	};
-	return $out;
-}
 
 sub cached { my @f = glob("$cache/sha256/*/*"); return scalar @f }
 sub halves { my @f = glob("$cache/tmp/*"); return scalar @f }

@@ -7,45 +7,18 @@ use strict;
 use warnings;
 use Digest::SHA 'sha256_hex';
 use File::Path qw(make_path remove_tree);
-use File::Temp 'tempdir';
 use JSON::PP;
 use Test::More;
+use lib "$ENV{SRC}/tests/cli";
+use Tool;
 
-my ($online, $ocibuild) = ("$ENV{T}/ocibuild", "$ENV{BIN}/ocibuild");
-my $tmp = tempdir(CLEANUP => 1);
-chmod 0755, $tmp;
+my $online = "$ENV{T}/ocibuild";
+$ocibuild = "$ENV{BIN}/ocibuild";
 chdir $tmp or die;
 $ENV{SIGNBOX_CACHE} = "$tmp/cache";
 $ENV{DEBIAN_MIRROR} = "file://$tmp/mirror";
 $ENV{DEBIAN_SECURITY_MIRROR} = "file://$tmp/security";
 $ENV{PATH} = "$tmp/fake:$ENV{PATH}";
-
-sub put {
-	my ($path, $text, $mode) = @_;
-	make_path($path =~ s{/[^/]*$}{}r) if $path =~ m{/};
-	open my $f, '>', $path or die "$path: $!";
-	print $f $text;
-	close $f or die;
-	chmod $mode // 0644, $path;
-}
-
-sub slurp { open my $f, '<', $_[0] or return undef; local $/; return scalar(<$f>) // '' }
-
-sub run {
-	my ($cmd) = @_;
-	my $rc = system("{ $cmd; } >$tmp/out 2>$tmp/err </dev/null");
-	return ($rc & 127 ? -1 : $rc >> 8, slurp("$tmp/out"), slurp("$tmp/err"));
-}
-
-sub says {
-	my ($args, $status, $pattern, $name) = @_;
-	my ($rc, $out, $err) = run("$ocibuild $args");
-	subtest $name => sub {
-		is($rc, $status, 'exit status') or diag($out, $err);
-		like($err, $pattern, 'message');
-	};
-	return $out;
-}
 
 # ---- a mirror ----------------------------------------------------------------
 sub package_file {

@@ -21,7 +21,7 @@ static void cleans(void **state)
 		{"Zoë … 漢字 👩‍👩", "Zoë … 漢字 👩‍👩"},
 		{"a\033[2J\x07\r\n\t\x7f", "a?[2J?????"},
 		{"c1 \xc2\x9b \xc2\x80", "c1 ?? ??"},
-		{"turned \xe2\x80\xae \xe2\x81\xa6 \xe2\x80\x8f", "turned ??? ??? ???"},
+		{"turned \xe2\x80\xae \xe2\x81\xa6 \xe2\x80\x8f \xd8\x9c", "turned ??? ??? ??? ??"},
 		{"lines \xe2\x80\xa8\xe2\x80\xa9", "lines ??????"},
 		{"bytes \xff \xc3", "bytes ? ?"},
 		{"too long \xc0\xaf \xe0\x80\xaf \xf0\x80\x80\xaf", "too long ?? ??? ????"},
