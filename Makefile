@@ -33,12 +33,26 @@ inner = make -j$(JOBS) $(if $(findstring k,$(firstword -$(MAKEFLAGS))),-k) V=$(V
 dev = $(OCI) enter dev -- $(inner) IN=dev
 test = $(OCI) enter test -- $(inner) IN=test FUZZ_SECONDS=$(FUZZ_SECONDS)
 
-.PHONY: all images demo test test-containers lint bench fuzz lock clean help rootfs dev-rootfs
+.PHONY: all images load demo up down logs smoke shell test test-containers lint bench fuzz lock clean help rootfs dev-rootfs
 all: dev-rootfs		## Build all that ships into build/bin (the default)
 	$(Q)$(dev) all
 
 images: all		## Every image, as an OCI layout in build/images
 	$(Q)build/bin/ocibuild build -j $(JOBS) $(addprefix --revision=,$(shell [ -z "$$(git status --porcelain 2>&1)" ] && git rev-parse -q --verify HEAD))
+
+load: images		## Every image into docker or podman, under the tags of the guides
+	$(Q)build/bin/ocibuild load
+
+up: images		## A cluster: three NATS nodes, the HSM, a box (compose/README.md)
+	$(Q)compose/cluster up
+down:			## Stop the cluster; its volumes stay
+	$(Q)compose/cluster down
+logs:			## What the cluster has logged
+	$(Q)compose/cluster logs
+smoke:			## A signature through the cluster, verified by openssl
+	$(Q)compose/cluster smoke
+shell: dev-rootfs	## A shell in the root file system that all is compiled in
+	$(Q)$(OCI) enter dev -- bash
 
 demo: rootfs all	## From nothing to signatures over NATS that openssl verifies
 	$(Q)$(test) demo

@@ -1,12 +1,12 @@
 #!/usr/bin/perl
-# Files of at most 700 lines, functions of at most 80, a Makefile of at most 200.
+# Files of at most 700 lines, functions of at most 80, a Makefile of about 200 (at most 215).
 use strict;
 use warnings;
 use lib 'tests/lint';
 use Lint;
 use Test::More;
 
-use constant { FILE => 700, FUNCTION => 80, MAKEFILE => 200 };
+use constant { FILE => 700, FUNCTION => 80, MAKEFILE => 215 };
 
 # clang-format puts the braces of a function's body into the first column.
 sub check {
