@@ -22,8 +22,20 @@ trap 'exit 1' INT TERM
 hsm() { "$BIN/signbox" hsm "$@"; }
 nk() { "$BIN/signbox" nk "$@"; }
 
+# Not one of those that the kernel gives to clients: it could give it away before the server
+# takes it. One of 22,000, so that tests that run side by side do not meet.
 free_port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+	python3 - <<-'EOF'
+		import random, socket
+		while True:
+		    port = random.randrange(10240, 32768)
+		    try:
+		        socket.socket().bind(("127.0.0.1", port))
+		        break
+		    except OSError:
+		        pass
+		print(port)
+	EOF
 }
 
 # new_user NAME: a seed in $W/NAME.nk, its public key in NKEY[NAME]

@@ -18,6 +18,7 @@ Modes change messages to the client (replies) unless said otherwise; a number be
   inject (to a service: what lies in MODE-FILE.inject, hex lines of whole MSGs)
   again (to a service: every request it has had, three times)
   garbage (lines that are no protocol, to the client)
+  mute (an INFO without max_payload: whoever believes it publishes nothing any more)
 """
 import asyncio
 import json
@@ -314,7 +315,9 @@ class Connection:
                     b"-ERR\r\n", b"+FOO bar\r\n", b"\0\0\0\0\r\n", rng.randbytes(300) + b"\r\n",
                     b"A" * 100000]))
                 self.b.log.put(event="garbage")
-            self.garbage = mode == "garbage"
+            if mode == "mute" and not self.garbage:
+                self.cw.write(b"INFO {\"nonce\":1}\r\n")
+            self.garbage = mode in ("garbage", "mute")
 
     def inject(self, subject, reply, headers, body):
         for pattern, sid in self.subs.items():

@@ -314,6 +314,11 @@ signs_again() { as alice sign k "$W/msg.1" -o "$W/sig.x"; }
 start=$SECONDS
 ok "and signs" wait_for 45 signs_again
 echo "# after $((SECONDS - start)) s"
+mode mute
+settle 0.2
+mode pass
+fails 7 "" "an INFO that takes all back leaves the service mute" as alice sign k "$W/msg.1" -o "$W/sig.x"
+ok "… until it has noticed" wait_for 30 signs_again
 is "keyd never ended" "$(child hsm-keyd)" "$keyd"
 ok "the audit log verifies" as admin audit verify
 done_testing

@@ -157,7 +157,12 @@ void answer_log_drops(struct front *f)
 	for (unsigned i = 0; i < DROP_COUNT; i++) {
 		uint64_t n = atomic_exchange_explicit(&f->drops[i], 0, memory_order_relaxed);
 
-		if (n)
-			log_warn(texts[i], "count", LOG_NUM(n));
+		if (!n)
+			continue;
+		log_warn(texts[i], "count", LOG_NUM(n));
+		/* connected, and yet mute: so an INFO that takes back what the first one said
+		 * (max_payload, headers) leaves us. The next connection begins anew. */
+		if (i == DROP_PUBLISH && natsConnection_Status(f->nc) == NATS_CONN_STATUS_CONNECTED)
+			(void)natsConnection_Reconnect(f->nc);
 	}
 }
