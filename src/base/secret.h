@@ -32,9 +32,9 @@ struct secret {
 	size_t len;
 };
 void secret_clear(struct secret *s);
-/* Reads at most max bytes of path into s, without one trailing newline. A file
- * that others may read is refused unless it lies under /run/secrets or is a pipe:
- * errors IO, TOO_LARGE, BAD_INPUT. */
+/* Reads at most max bytes of path into s, without the line end (LF, CRLF or CR) that it
+ * may have. Files have to keep the rules of base/secret_file.h; pipes and terminals are
+ * read as they are. Errors: IO, TOO_LARGE, BAD_INPUT. */
 int secret_read_file(struct secret *s, const char *path, size_t max, struct err *e);
 int secret_read_fd(struct secret *s, int fd, const char *name, size_t max, struct err *e);
 

@@ -172,7 +172,7 @@ static void on_event(void *arg, enum conn_event ev, const char *what)
 		return;
 	}
 	/* Answers on the way were lost with the old connection. */
-	slot_resend(c);
+	slot_resend(c, NULL);
 	if (c->opening.active) {
 		c->opening.due = client_now();
 		client_wake(c, 1);

@@ -74,6 +74,10 @@ struct hsm_request {
 	size_t len;
 	int64_t deadline_ms; /* 0: of the client */
 	unsigned flags;	     /* enum hsm_flag */
+	/* 16 bytes, NULL: a new idempotency id. With the id of an earlier request of this
+	 * caller, and all else as there, what that one changed is not done twice: for a
+	 * caller who wants to go on after TIMEOUT, or after his own restart. */
+	const uint8_t *idem;
 };
 
 struct hsm_result {

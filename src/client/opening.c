@@ -120,8 +120,6 @@ static void opened(struct hsm_client *c, const struct session_grant *g,
 		postpone(c, client_backoff(c->opening.tries), now);
 		return;
 	}
-	bool other = c->cur && memcmp(c->cur->grant.instance, g->instance, INSTANCE_LEN) != 0;
-
 	s->grant = *g;
 	s->keys = *keys;
 	s->refs = 1;
@@ -139,9 +137,9 @@ static void opened(struct hsm_client *c, const struct session_grant *g,
 	c->opening.hint.code = ERR_OK;
 	if (g->state == STATE_OPERATIONAL)
 		client_epoch(c, g->epoch);
-	/* What went to an instance that is gone gets no answer. */
-	if (other)
-		slot_resend(c);
+	/* What went to an instance that is gone gets no answer: slow requests, which are not
+	 * repeated for long, would wait for nothing. */
+	slot_resend(c, s);
 	slot_release(c, now);
 }
 

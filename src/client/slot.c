@@ -46,7 +46,9 @@ struct slot *slot_take(struct hsm_client *c, const struct hsm_request *q, hsm_do
 		.body = {s->keep.p + keylen, q->len},
 	};
 	s->mutates = row->flags & OPF_MUTATES;
-	if (s->mutates)
+	if (s->mutates && q->idem)
+		memcpy(s->req.idem, q->idem, IDEM_LEN);
+	else if (s->mutates)
 		crypto_random(s->req.idem, IDEM_LEN);
 	s->flags = q->flags;
 	s->tries = 0;
@@ -295,7 +297,7 @@ static void answered(struct hsm_client *c, struct slot *s, const struct response
 			r.body.len = 0;
 			err_set(&e, ERR_EPOCH_BACK,
 				"the HSM answers with epoch %llu, older than %llu seen before: its "
-				"store was rolled back; if that was on purpose, use "
+				"store was rolled back; if that was on purpose, lock it and use "
 				"accept-rollback",
 				(unsigned long long)p->epoch, (unsigned long long)s->epoch);
 			slot_end(c, s, &r, &e);
@@ -370,11 +372,16 @@ void slot_refuse(struct hsm_client *c, const struct err *e)
 	}
 }
 
-void slot_resend(struct hsm_client *c)
+void slot_resend(struct hsm_client *c, const struct session *now)
 {
-	for (unsigned i = 0; i < c->nslots; i++)
-		if (c->slots[i].state == SLOT_SENT)
-			c->slots[i].retry_at = 1;
+	for (unsigned i = 0; i < c->nslots; i++) {
+		struct slot *s = &c->slots[i];
+
+		if (s->state == SLOT_SENT &&
+		    (!now ||
+		     memcmp(s->ses->grant.instance, now->grant.instance, INSTANCE_LEN) != 0))
+			s->retry_at = 1;
+	}
 	client_wake(c, 1);
 }
 

@@ -136,8 +136,9 @@ void slot_answer(struct hsm_client *c, unsigned index, uint32_t gen, natsMsg *m,
 void slot_release(struct hsm_client *c, int64_t now);
 /* The opening was refused for good: requests that were never sent fail with e. */
 void slot_refuse(struct hsm_client *c, const struct err *e);
-/* Answers may have been lost (reconnected): everything that is out is sent again. */
-void slot_resend(struct hsm_client *c);
+/* Answers may have been lost (reconnected): everything that is out is sent again; with
+ * a session: only what went to another instance than its. */
+void slot_resend(struct hsm_client *c, const struct session *now);
 /* Deadlines and repeats that are due; returns when to look again. */
 int64_t slot_tick(struct hsm_client *c, int64_t now);
 

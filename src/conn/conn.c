@@ -7,24 +7,31 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "conn/conn_auth.h"
 #include "conn/conn_socks.h"
+#include "conn/conn_trouble.h"
 #include "crypto/crypto.h"
 
 #define DEFAULT_URL "nats://127.0.0.1:4222"
 #define DEFAULT_TIMEOUT_MS 2000
 #define MAX_URLS 32
+#define TROUBLE_MAX 8192
+#define PEM_MAX 65536
 
 struct conn {
 	natsConnection *nc;
 	struct conn_auth *auth;
+	struct conn_trouble *trouble; /* of a service: why which server cannot be used */
+	_Atomic enum err_code why;    /* the worst of them; 0 when connected or not known */
 	bool service, quiet, secure;
 	void (*event)(void *arg, enum conn_event ev, const char *what);
 	void *event_arg;
@@ -92,13 +99,17 @@ static void notify(struct conn *c, enum conn_event ev, const char *what)
 	} texts[] = {
 		[CONN_UP] = {LOG_INFO, "connected to NATS"},
 		[CONN_DOWN] = {LOG_WARN, "lost NATS, reconnecting"},
+		[CONN_TROUBLE] = {LOG_WARN, "no NATS server answers or accepts us, trying on"},
 		[CONN_CLOSED] = {LOG_INFO, "NATS connection closed"},
 		[CONN_SLOW] = {LOG_WARN, "NATS reports"},
 	};
 
 	if (!c->quiet)
-		log_kv(texts[ev].level, texts[ev].msg, ev == CONN_UP ? "server" : "reason", what,
-		       (char *)NULL);
+		log_kv(texts[ev].level, texts[ev].msg,
+		       ev == CONN_UP	    ? "server"
+		       : ev == CONN_TROUBLE ? "servers"
+					    : "reason",
+		       what, (char *)NULL);
 	if (c->event)
 		c->event(c->event_arg, ev, what);
 }
@@ -117,9 +128,18 @@ static void on_up(natsConnection *nc, void *arg)
 {
 	struct conn *c = arg;
 	char url[512] = "", shown[512];
+	CLEAN(buf) struct buf others = {0};
 
 	(void)natsConnection_GetConnectedUrl(nc, url, sizeof(url));
 	without_user(url, shown, sizeof(shown));
+	buf_init(&others, TROUBLE_MAX);
+	if (c->trouble)
+		conn_trouble_over(c->trouble, &others);
+	atomic_store(&c->why, ERR_OK);
+	buf_u8(&others, '\0');
+	/* A line before the good news: who it was not. */
+	if (!others.bad && others.len > 1 && !c->quiet)
+		log_warn("NATS servers that cannot be used", "servers", (const char *)others.p);
 	notify(c, CONN_UP, shown);
 }
 
@@ -157,20 +177,38 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus s, vo
 	notify(arg, CONN_SLOW, s == NATS_SLOW_CONSUMER || !*why ? natsStatus_GetText(s) : why);
 }
 
-/* 100 ms doubling to 5 s, plus up to half of it: a server that comes back is not hit
+/* One line for each change of what is wrong. nats.c asks for the delay before it has tried
+ * the last server of its list, so the first time not all have been tried. */
+static void tell_trouble(struct conn *c, int attempts)
+{
+	CLEAN(buf) struct buf b = {0};
+	enum err_code why = ERR_OK;
+	struct err e = {0};
+
+	buf_init(&b, TROUBLE_MAX);
+	conn_trouble_failed(c->trouble, conn_auth_time(c->auth, &e) ? e.text : NULL);
+	if (attempts < 2 || !conn_trouble_news(c->trouble, &b, &why))
+		return;
+	atomic_store(&c->why, why);
+	buf_u8(&b, '\0');
+	notify(c, CONN_TROUBLE, b.bad ? "too many to be told" : (const char *)b.p);
+}
+
+/* 100 ms doubling to 2 s, plus up to half of it: a server that comes back is not hit
  * by all its clients at once. attempts counts from 1. */
 static int64_t on_delay(natsConnection *nc, int attempts, void *arg)
 {
 	struct conn *c = arg;
-	int64_t base = attempts > 6 ? 5000 : 100LL << (attempts > 0 ? attempts - 1 : 0);
+	int64_t base = attempts > 5 ? 2000 : 100LL << (attempts > 0 ? attempts - 1 : 0);
 	uint16_t r;
 
 	(void)nc;
-	if (base > 5000)
-		base = 5000;
+	if (base > 2000)
+		base = 2000;
 	crypto_random(&r, sizeof(r));
-	/* nats.c does not tell here why; the same for a refusal and for no answer. */
-	if (attempts == 1 && !c->quiet)
+	if (c->trouble)
+		tell_trouble(c, attempts);
+	else if (attempts == 1 && !c->quiet)
 		log_warn("no NATS server answers or accepts our credentials, trying on");
 	return base + base * r / 131072;
 }
@@ -262,7 +300,8 @@ static int split_urls(char *list, const char **urls, int *n, bool *tls, struct e
 	return 0;
 }
 
-static int apply_urls(natsOptions *no, const struct conn_opts *o, bool *tls, struct err *e)
+static int apply_urls(natsOptions *no, struct conn *c, const struct conn_opts *o, bool *tls,
+		      struct err *e)
 {
 	CLEAN(free) char *list = strdup(o->url ? o->url : DEFAULT_URL);
 	const char *urls[MAX_URLS];
@@ -275,6 +314,7 @@ static int apply_urls(natsOptions *no, const struct conn_opts *o, bool *tls, str
 		return -1;
 	/* The deadline is for the list; nats.c counts for each server. */
 	each = each / n > 250 ? each / n : 250;
+	c->timeout_ms = each;
 	natsStatus s = natsOptions_SetServers(no, urls, n);
 
 	if (s == NATS_OK)
@@ -289,6 +329,38 @@ static int readable(const char *path, const char *what, struct err *e)
 	return 0;
 }
 
+/* Certificate and key by one's own hands: the key's file is held to the rules of secrets. */
+static int own_cert(natsOptions *no, const struct conn_opts *o, struct err *e)
+{
+	CLEAN(buf) struct buf cert = {0};
+	struct secret key = {0};
+	natsStatus s;
+
+	if (o->service && conn_trouble_cert("nats.cert", o->cert, false, e))
+		return -1;
+	if (o->any_mode) {
+		if (readable(o->cert, "certificate", e) || readable(o->key, "private key", e))
+			return -1;
+		s = natsOptions_LoadCertificatesChain(no, o->cert, o->key);
+	} else {
+		buf_init(&cert, PEM_MAX);
+		if (file_read(o->cert, &cert, e))
+			return err_wrap(e, "certificate");
+		buf_u8(&cert, '\0');
+		if (cert.bad)
+			return err_set(e, ERR_NOMEM, NULL);
+		if (secret_read_file(&key, o->key, PEM_MAX, e))
+			return err_wrap(e, "private key");
+		/* There is room for it: what was read had one byte more. */
+		key.p[key.len] = '\0';
+		s = natsOptions_SetCertificatesChain(no, (const char *)cert.p, (const char *)key.p);
+		secret_clear(&key);
+	}
+	if (s == NATS_OK)
+		return 0;
+	return err_set(e, ERR_CONFIG, "certificate %s and key %s do not fit", o->cert, o->key);
+}
+
 static int apply_tls(natsOptions *no, const struct conn_opts *o, bool tls, struct err *e)
 {
 	static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
@@ -299,6 +371,8 @@ static int apply_tls(natsOptions *no, const struct conn_opts *o, bool tls, struc
 	if (!o->cert != !o->key)
 		return err_set(e, ERR_CONFIG, "a client certificate needs both cert and key");
 	s = natsOptions_SetSecure(no, true);
+	if (s == NATS_OK && o->verify)
+		s = natsOptions_SetSSLVerificationCallback(no, o->verify);
 	if (s == NATS_OK && o->tls_first)
 		s = natsOptions_TLSHandshakeFirst(no);
 	if (s == NATS_OK && o->ca) {
@@ -307,18 +381,14 @@ static int apply_tls(natsOptions *no, const struct conn_opts *o, bool tls, struc
 		s = natsOptions_LoadCATrustedCertificates(no, o->ca);
 		if (s != NATS_OK)
 			return err_set(e, ERR_CONFIG, "no usable CA certificate in %s", o->ca);
+		if (o->service && conn_trouble_cert("nats.ca", o->ca, true, e))
+			return -1;
 	} else if (s == NATS_OK && access(system_ca, R_OK) == 0) {
 		/* A static OpenSSL looks for a directory that small images lack. */
 		s = natsOptions_LoadCATrustedCertificates(no, system_ca);
 	}
-	if (s == NATS_OK && o->cert) {
-		if (readable(o->cert, "certificate", e) || readable(o->key, "private key", e))
-			return -1;
-		s = natsOptions_LoadCertificatesChain(no, o->cert, o->key);
-		if (s != NATS_OK)
-			return err_set(e, ERR_CONFIG, "certificate %s and key %s do not fit",
-				       o->cert, o->key);
-	}
+	if (s == NATS_OK && o->cert && own_cert(no, o, e))
+		return -1;
 	return s == NATS_OK ? 0 : conn_err(e, s, "TLS");
 }
 
@@ -328,17 +398,22 @@ static natsStatus apply_tuning(natsOptions *no, const struct conn_opts *o)
 
 	if (s == NATS_OK)
 		s = natsOptions_SetMaxReconnect(no, -1);
+	/* A service takes the first that is there: which one is down is then no matter of luck. */
+	if (s == NATS_OK && o->service)
+		s = natsOptions_SetNoRandomize(no, true);
 	/* A restarting server may refuse us before it has loaded its users. */
 	if (s == NATS_OK)
 		s = natsOptions_SetIgnoreAuthErrorAbort(no, o->service);
-	/* A dead peer is noticed in 30 s, not in four minutes. */
+	/* A peer that vanished is noticed in 4 to 6 s, not in four minutes: requests wait
+	 * for that, and have a deadline. */
 	if (s == NATS_OK)
-		s = natsOptions_SetPingInterval(no, 10000);
+		s = natsOptions_SetPingInterval(no, 2000);
 	if (s == NATS_OK)
 		s = natsOptions_SetMaxPingsOut(no, 2);
-	/* A server that stops reading must not hold a thread for ever. */
+	/* A server that stops reading must not hold a thread, and what waits for the
+	 * connection's lock, for longer than that. */
 	if (s == NATS_OK)
-		s = natsOptions_SetWriteDeadline(no, 10000);
+		s = natsOptions_SetWriteDeadline(no, 4000);
 	/* A request in flight fails at once when the connection is lost: the caller
 	 * decides about retrying, it has the idempotency id. */
 	if (s == NATS_OK)
@@ -381,10 +456,41 @@ static natsStatus on_proxy(natsSock *fd, char *host, int port, void *arg)
 	return NATS_OK;
 }
 
+static natsStatus on_dial(natsSock *fd, char *host, int port, void *arg)
+{
+	struct conn *c = arg;
+
+	*fd = conn_trouble_dial(c->trouble, host, port, c->timeout_ms);
+	return *fd < 0 ? NATS_NO_SERVER : NATS_OK;
+}
+
+/* As nats.c does, but in bounded time: it holds a lock meanwhile that requests wait for. */
+static natsStatus on_client_dial(natsSock *fd, char *host, int port, void *arg)
+{
+	struct conn *c = arg;
+	struct err e = {0};
+
+	*fd = conn_socks_direct(host, port, c->timeout_ms, &e);
+	return *fd >= 0 ? NATS_OK : e.code == ERR_TIMEOUT ? NATS_TIMEOUT : NATS_NO_SERVER;
+}
+
 static int apply_proxy(natsOptions *no, struct conn *c, const struct conn_opts *o, struct err *e)
 {
+	if (o->service && !o->proxy) {
+		natsStatus s = natsOptions_SetProxyConnHandler(no, on_dial, c);
+
+		c->trouble = conn_trouble_new();
+		c->timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
+		if (!c->trouble)
+			return err_set(e, ERR_NOMEM, NULL);
+		/* A server can ask for TLS that nobody has configured here. */
+		if (s == NATS_OK)
+			s = natsOptions_SetSSLVerificationCallback(no, conn_trouble_verify);
+		return conn_err(e, s, "NATS options");
+	}
 	if (!o->proxy)
-		return 0;
+		return conn_err(e, natsOptions_SetProxyConnHandler(no, on_client_dial, c),
+				"NATS options");
 	if (conn_socks_parse(&c->proxy, o->proxy, e))
 		return -1;
 	c->timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
@@ -396,10 +502,11 @@ static int apply(natsOptions *no, struct conn *c, const struct conn_opts *o, str
 	bool tls = false;
 	natsStatus s;
 
-	if (apply_urls(no, o, &tls, e) || apply_tls(no, o, tls, e) || apply_proxy(no, c, o, e) ||
-	    conn_auth_apply(c->auth, no, e))
+	if (apply_urls(no, c, o, &tls, e))
 		return -1;
 	c->secure = tls || o->tls || o->tls_first || o->ca || o->cert;
+	if (apply_tls(no, o, tls, e) || apply_proxy(no, c, o, e) || conn_auth_apply(c->auth, no, e))
+		return -1;
 	if (o->inbox_prefix)
 		(void)snprintf(c->inbox, sizeof(c->inbox), "%s", o->inbox_prefix);
 	else if (*conn_auth_user(c->auth) && !o->plain_inbox)
@@ -464,6 +571,8 @@ static int open_once(struct conn **out, const struct conn_opts *o, bool *insists
 		return conn_err(e, s, "NATS options");
 	}
 	r = conn_auth_load(&c->auth, o, e);
+	if (r == 0 && o->service)
+		r = conn_auth_time(c->auth, e);
 	if (r == 0)
 		r = apply(no, c, o, e);
 	if (r == 0) {
@@ -516,6 +625,11 @@ bool conn_is_up(const struct conn *c)
 	return natsConnection_Status(c->nc) == NATS_CONN_STATUS_CONNECTED;
 }
 
+enum err_code conn_why(const struct conn *c)
+{
+	return atomic_load(&c->why);
+}
+
 bool conn_secure(const struct conn *c)
 {
 	return c->secure;
@@ -527,7 +641,7 @@ static bool wait_closed(struct conn *c, int64_t ms)
 	struct timespec until;
 	int r = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += ms / 1000;
 	until.tv_nsec += ms % 1000 * 1000000;
 	if (until.tv_nsec >= 1000000000) {
@@ -536,7 +650,7 @@ static bool wait_closed(struct conn *c, int64_t ms)
 	}
 	pthread_mutex_lock(&c->lock);
 	while (!c->closed && r == 0)
-		r = pthread_cond_timedwait(&c->changed, &c->lock, &until);
+		r = pthread_cond_clockwait(&c->changed, &c->lock, CLOCK_MONOTONIC, &until);
 	bool done = c->closed;
 
 	pthread_mutex_unlock(&c->lock);
@@ -570,6 +684,7 @@ void conn_close(struct conn *c)
 		natsConnection_Destroy(c->nc);
 	}
 	conn_auth_free(c->auth);
+	conn_trouble_free(c->trouble);
 	secret_wipe(&c->proxy, sizeof(c->proxy));
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);

@@ -13,13 +13,15 @@
 
 #include "base/err.h"
 
-enum conn_event { CONN_UP, CONN_DOWN, CONN_CLOSED, CONN_SLOW };
+enum conn_event { CONN_UP, CONN_DOWN, CONN_CLOSED, CONN_SLOW, CONN_TROUBLE };
 
 /* Start with {0}, then conn_opts_env, then explicit settings. Strings are not copied
  * until conn_open. */
 struct conn_opts {
-	const char *url;   /* one or more, comma-separated; NULL: nats://127.0.0.1:4222 */
-	const char *creds; /* creds file, or */
+	/* one or more, comma-separated; NULL: nats://127.0.0.1:4222. A service tries them in
+	 * this order, clients in any. */
+	const char *url;
+	const char *creds; /* creds file (without a JWT: as nkey), or */
 	const char *nkey;  /* file with an NKey seed of a user; neither: no credentials */
 	/* Instead of those: text of a creds file; a user JWT and the text of its seed
 	 * (NULL: a bearer token, which needs none); a name and password; a token. */
@@ -37,14 +39,18 @@ struct conn_opts {
 	bool tls_first;		  /* TLS before the server's greeting */
 	bool plain_inbox;	  /* NULL inbox_prefix is "_INBOX" with an NKey too */
 	/* A service: conn_open returns at once, connecting is retried for ever, also
-	 * after the server refused the credentials. A client: one try within timeout_ms;
+	 * after the server refused the credentials, and CONN_TROUBLE tells each change of why
+	 * which server cannot be used; certificates, and a JWT, that cannot be used now are a
+	 * CONFIG error of conn_open. A client: one try within timeout_ms;
 	 * later losses are repaired for ever too, requests fail at once meanwhile. */
 	bool service;
 	int64_t timeout_ms; /* of connecting; 0: 2000 */
 	/* Called from a thread of nats.c for each change, after it was logged. May be
-	 * NULL. what: server URL without user and password, or the reason. */
+	 * NULL. what: server URL without user and password, or the reason or reasons. */
 	void (*event)(void *arg, enum conn_event ev, const char *what);
 	void *event_arg;
+	/* A client: looks at the server's certificates as OpenSSL verifies them. May be NULL. */
+	natsSSLVerifyCb verify;
 	bool quiet; /* log nothing (command-line tools report errors themselves) */
 };
 
@@ -66,6 +72,9 @@ const char *conn_inbox(const struct conn *c);
 /* Server without user and password; "" when not connected. */
 void conn_server(const struct conn *c, char *out, size_t cap);
 bool conn_is_up(const struct conn *c);
+/* A service's: why it is not connected, OK while that is not known: UNKNOWN_HOST,
+ * UNAVAILABLE, TIMEOUT, NOT_NATS, DENIED, TLS, CERT_EXPIRED, CERT_EARLY, CERT_UNTRUSTED. */
+enum err_code conn_why(const struct conn *c);
 /* Whether it is TLS. */
 bool conn_secure(const struct conn *c);
 

@@ -4,14 +4,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "conn/conn.h"
 #include "nkey/creds.h"
+#include "nkey/jwt.h"
 #include "nkey/nkey.h"
 
 #define CREDS_MAX 65536
+#define CLOCK_SLACK 60 /* seconds by which two clocks may differ */
 
 struct conn_auth {
 	struct nkey key;
@@ -106,6 +109,24 @@ static int load_seed_file(struct conn_auth *a, const char *path, struct err *e)
 	return r;
 }
 
+/* Creds of a user that has no JWT are its seed alone: who sets this up names one file,
+ * whichever way of the two the server takes. One with a broken JWT stays an error. */
+static int load_creds_file(struct conn_auth *a, const char *path, struct err *e)
+{
+	struct secret text = {0};
+	bool alone = false;
+
+	if (!read_secret(a, &text, path, NULL) && text.len)
+		alone = !memmem(text.p, text.len, "JWT-", 4) &&
+			!memmem(text.p, text.len, "eyJ", 3) &&
+			!take_seed(a, path, (const char *)text.p, text.len, NULL);
+	secret_clear(&text);
+	if (alone)
+		return 0;
+	a->creds = strdup(path);
+	return a->creds ? load_creds(a, e) : err_set(e, ERR_NOMEM, NULL);
+}
+
 static int load(struct conn_auth *a, const struct conn_opts *o, struct err *e)
 {
 	if (!!o->creds + !!o->nkey + !!o->creds_text + !!o->jwt > 1)
@@ -113,10 +134,8 @@ static int load(struct conn_auth *a, const struct conn_opts *o, struct err *e)
 			       "both creds and an NKey are set: only one can be used");
 	if (o->creds_text)
 		return take_creds(a, "creds", o->creds_text, strlen(o->creds_text), e);
-	if (o->creds) {
-		a->creds = strdup(o->creds);
-		return a->creds ? load_creds(a, e) : err_set(e, ERR_NOMEM, NULL);
-	}
+	if (o->creds)
+		return load_creds_file(a, o->creds, e);
 	if (o->nkey && !a->any_mode) {
 		if (nkey_read_kind(&a->key, NKEY_USER, o->nkey, e))
 			return -1;
@@ -221,6 +240,65 @@ int conn_auth_apply(struct conn_auth *a, natsOptions *no, struct err *e)
 	else if (*a->user)
 		s = natsOptions_SetNKey(no, a->user, on_nonce, a);
 	return conn_err(e, s, "NATS credentials");
+}
+
+static void date(char out[static 24], int64_t at)
+{
+	time_t t = (time_t)at;
+	struct tm tm = {0};
+
+	out[0] = '\0';
+	if (gmtime_r(&t, &tm))
+		(void)strftime(out, 24, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* iat is no limit, but who was made in the future was made by another clock. */
+static int jwt_time(const struct conn_auth *a, struct err *e)
+{
+	const char *where = a->creds ? a->creds : "the user JWT";
+	CLEAN(jwt) struct jwt j = {0};
+	int64_t now = time(NULL), exp, nbf, iat;
+	char limit[24], here[24];
+
+	if (!strchr(a->jwt, '.'))
+		return err_set(
+			e, ERR_CONFIG,
+			"%s holds no user JWT (is it an NKey's seed alone? then it belongs to "
+			"nats.nkey)",
+			where);
+	/* One that cannot be read is the server's to refuse. */
+	if (jwt_decode(&j, where, a->jwt, strlen(a->jwt), NULL))
+		return 0;
+	exp = jwt_int(&j, "exp");
+	nbf = jwt_int(&j, "nbf");
+	iat = jwt_int(&j, "iat");
+	nbf = nbf ? nbf : iat;
+	date(here, now);
+	date(limit, exp && exp < now ? exp : nbf);
+	if (exp && exp < now)
+		return err_set(e, ERR_CONFIG,
+			       "%s: its user JWT expired on %s and the clock here says %s: renew "
+			       "it, or set the clock",
+			       where, limit, here);
+	if (nbf > now + CLOCK_SLACK)
+		return err_set(e, ERR_CONFIG,
+			       "%s: its user JWT is of %s and the clock here says %s: set the "
+			       "clock",
+			       where, limit, here);
+	return 0;
+}
+
+int conn_auth_time(struct conn_auth *a, struct err *e)
+{
+	int rc = 0;
+
+	if (!a)
+		return 0;
+	pthread_mutex_lock(&a->lock);
+	if (a->jwt)
+		rc = jwt_time(a, e);
+	pthread_mutex_unlock(&a->lock);
+	return rc;
 }
 
 const char *conn_auth_user(const struct conn_auth *a)

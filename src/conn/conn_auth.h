@@ -18,6 +18,8 @@ void conn_auth_free(struct conn_auth *a);
 int conn_auth_apply(struct conn_auth *a, natsOptions *no, struct err *e);
 /* Public NKey of the user; "" without credentials. */
 const char *conn_auth_user(const struct conn_auth *a);
+/* Whether the JWT, if there is one, may be used now by the clock here. Errors: CONFIG. */
+int conn_auth_time(struct conn_auth *a, struct err *e);
 /* Why a handler refused last, or NULL. */
 const char *conn_auth_error(struct conn_auth *a);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/enc.h"
+#include "conn/conn_resolve.h"
 
 #define NO_PASSWORD 0
 #define PASSWORD 2
@@ -115,12 +117,12 @@ static bool wait_fd(int fd, short what, int64_t end)
 	}
 }
 
-static bool connect_to(int fd, const struct addrinfo *a, int64_t end)
+static bool connect_to(int fd, const struct sockaddr *addr, socklen_t addrlen, int64_t end)
 {
 	socklen_t len = sizeof(int);
 	int why = 0;
 
-	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+	if (connect(fd, addr, addrlen) == 0)
 		return true;
 	if (errno != EINPROGRESS || !wait_fd(fd, POLLOUT, end))
 		return false;
@@ -130,30 +132,51 @@ static bool connect_to(int fd, const struct addrinfo *a, int64_t end)
 	return why == 0;
 }
 
-static int dial(const struct socks_proxy *p, int64_t end, struct err *e)
+/* A socket that is connected to one of the name's addresses. proxy: it stands in messages,
+ * which are about the server else. */
+static int dial(bool proxy, const char *host, const char *port, int64_t end, struct err *e)
 {
-	const struct addrinfo want = {.ai_socktype = SOCK_STREAM};
-	struct addrinfo *list = NULL;
-	int fd = -1, r = getaddrinfo(p->host, p->port, &want, &list), why = 0;
+	int fd = -1, gai = 0, why = 0;
+	struct resolved to;
+	int r = conn_resolve(&to, host, port, end - now_ms(), &gai, e);
 
+	if (r && proxy)
+		return err_set(e, ERR_UNKNOWN_HOST, "cannot find the SOCKS proxy %.100s: %s", host,
+			       gai_strerror(gai));
 	if (r)
-		return err_set(e, ERR_UNAVAILABLE, "cannot find the SOCKS proxy %.100s: %s",
-			       p->host, gai_strerror(r));
-	for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
-		fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (fd >= 0 && !connect_to(fd, a, end)) {
+		return -1;
+	for (unsigned i = 0; i < to.n && fd < 0; i++) {
+		const struct sockaddr *a = (const struct sockaddr *)&to.at[i].addr;
+
+		fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fd >= 0 && !connect_to(fd, a, to.at[i].len, end)) {
 			why = errno;
 			close(fd);
 			fd = -1;
 		}
 	}
-	freeaddrinfo(list);
-	if (fd < 0)
-		return err_set(e, why == ETIMEDOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE,
-			       "cannot connect to the SOCKS proxy %.100s:%s: %s", p->host, p->port,
-			       why == ECONNREFUSED ? "it refuses connections"
-			       : why == ETIMEDOUT  ? "it does not answer in time"
-						   : "no route, or no socket");
+	if (fd >= 0)
+		return fd;
+	const char *text = why == ECONNREFUSED ? "it refuses connections"
+			   : why == ETIMEDOUT  ? "it does not answer in time"
+					       : "no route, or no socket";
+	enum err_code code = why == ETIMEDOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE;
+
+	return proxy ? err_set(e, code, "cannot connect to the SOCKS proxy %.100s:%s: %s", host,
+			       port, text)
+		     : err_set(e, code, "%s", text);
+}
+
+int conn_socks_direct(const char *host, int port, int64_t ms, struct err *e)
+{
+	const int on = 1;
+	char number[8];
+	int fd;
+
+	(void)snprintf(number, sizeof(number), "%d", port);
+	fd = dial(false, host, number, now_ms() + ms, e);
+	if (fd >= 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
 }
 
@@ -266,7 +289,7 @@ int conn_socks(const struct socks_proxy *p, const char *host, int port, int64_t 
 	CLEAN(buf) struct buf b = {0};
 	static const uint8_t ask[] = {5, 1, 0, 3};
 	int64_t end = now_ms() + ms;
-	CLEAN(fd) int fd = dial(p, end, e);
+	CLEAN(fd) int fd = dial(true, p->host, p->port, end, e);
 
 	if (fd < 0)
 		return -1;

@@ -26,6 +26,7 @@ enum warning {
 	WARN_NO_ANCHOR =
 		8,	/* no anchor is configured: whole-store roll-back shows only to clients */
 	WARN_SWAP = 16, /* swap is on and memory is not locked */
+	WARN_TESTING = 32, /* set up by the test image: its secrets were printed */
 };
 
 struct bootstrap {

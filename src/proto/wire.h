@@ -52,9 +52,11 @@ enum wire_type {
 	W_UNLOCKED = 85,  /* an administrator unlocked: stored secrets count again */
 };
 
-/* Front to launcher, on a channel of its own: packets of one byte, so that the
- * launcher parses nothing that a captured front could have made. */
+/* Front to launcher, on a channel of its own: packets of three bytes, so that the launcher
+ * parses nothing that a captured front could have made: enum wire_link, then why (u16 enum
+ * err_code, 0: not known yet), of which it shows the table's name. */
 enum wire_link { LINK_DOWN = 0, LINK_UP = 1 };
+#define LINK_LEN 3
 
 /* Appends one message to a buffer of fragments that wire_send cuts into packets.
  * Fragments are laid out so that each packet of at most WIRE_PACKET bytes holds

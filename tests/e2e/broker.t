@@ -31,6 +31,7 @@ hsmd -c "$W/hsm.yaml" run >>"$W/hsm.log" 2>&1 &
 HSM_PID=$!
 wait_for 10 health_says health= || bail "hsmd does not answer"
 fails 7 'nats=down' "without a broker health is down" health
+wait_for 5 grep -q 'no NATS server answers' "$W/hsm.log"
 is "and it says that there is none, once" "$(tail -n "+$log_from" "$W/hsm.log" | grep -c 'no NATS server answers')" 1
 start_nats "${users[@]}" || bail "nats-server"
 ok "the service finds the broker when it comes" wait_for 15 health

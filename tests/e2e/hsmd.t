@@ -46,7 +46,7 @@ cat >hsm.yaml <<-EOF
 	workers: 3
 	sessions_per_user: 11
 	max_message: 5000
-	nats: {url: "nats://h:1", name: n}
+	nats: {url: "nats://u@h:1", name: n}
 	bootstrap_admins: [alice=UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4]
 EOF
 
@@ -78,7 +78,7 @@ has 'hsm-keyd got 66 fds=1' && has 'hsm-keyd got 65 fds=4'
 ok $? 'keyd gets the store and four lanes'
 has 'hsm-front .*args=\[ --lanes 4 --config-fd 7 --status-fd 8\]'
 ok $? 'arguments of the front'
-has 'hsm-front config=\{"url":"nats://h:1","name":"n","debug":false,"landlock_waived":false,"max_message":5000\}'
+has 'hsm-front config=\{"url":"nats://u@h:1","name":"n","debug":false,"landlock_waived":false,"max_message":5000\}'
 ok $? 'configuration of the front'
 has "hsm-store .*args=\[ --map-mib 1024 $tmp/data/store\]"
 ok $? 'arguments of the store'
@@ -96,7 +96,7 @@ ok $? 'identity file'
 
 # ---- health
 health
-[ $rc = 0 ] && grep -q '^health=up state=locked nats=up keyd=up store=up front=up problem=none warnings=' out
+[ $rc = 0 ] && grep -q '^health=up state=locked nats=up keyd=up store=up front=up nats_why=none problem=none warnings=' out
 ok $? 'health'
 health --ready
 [ $rc = 3 ] && grep -q 'state is locked' err
@@ -276,20 +276,21 @@ printf 'hsm-store exit 8\n' >lib/stub.conf
 start
 wait "$pid"
 rc=$?
-[ $rc = 8 ] && has 'level=error .*the store cannot be used.*exit status 8'
-ok $? 'a store that fails again and again: its status, one clear line'
-check 'after five tries' test "$(count 'hsm-store pid')$(count 'level=error')" = 51
+[ $rc = 8 ] && has 'cannot start, its line above says why.*hsm-store'
+ok $? 'a store that says why it cannot start: its status'
+check 'at once, and hsmd adds no error of its own' test "$(count 'hsm-store pid')$(count 'level=error')" = 10
 printf 'hsm-store crash\n' >lib/stub.conf
 start
 wait "$pid"
 rc=$?
-[ $rc = 8 ] && has 'signal 6'
-ok $? 'a store that crashes: as a damaged one'
+[ $rc = 8 ] && has 'level=error .*the store cannot be used.*signal 6'
+ok $? 'a store that crashes again and again: as a damaged one, one clear line'
+check 'after five tries' test "$(count 'hsm-store pid')$(count 'level=error')" = 51
 printf 'hsm-keyd exit 2\n' >lib/stub.conf
 start
 wait "$pid"
 rc=$?
-[ $rc = 2 ] && has 'level=error .*cannot start' && [ "$(count 'hsm-keyd pid')" = 1 ]
+[ $rc = 2 ] && has 'cannot start, its line above says why.*hsm-keyd' && [ "$(count 'hsm-keyd pid')" = 1 ]
 ok $? 'a keyd that cannot start at all'
 printf 'hsm-front exit 1\n' >lib/stub.conf
 start

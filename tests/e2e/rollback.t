@@ -78,6 +78,7 @@ mark
 again ROLLED_BACK
 fails 8 'problem=ROLLED_BACK' "a store that is gone is no first start" health
 is "the log tells it, once" "$(said 'empty but it was not before')" 1
+is "and what to do, both ways" "$(said 'put the store back.*remove the anchor file')" 1
 stop_hsm
 swap "$W/kept"
 again operational
@@ -156,7 +157,8 @@ swap "$W/kept"
 out=$(timeout 20 hsmd -c "$W/hsm.yaml" run 2>&1)
 is "a store of a newer version: exit status" $? 8
 ok "it says why" grep -q 'format 2, this program knows up to 1: run the newer version' <<<"$out"
-ok "and that it gives up" grep -q 'level=error prog=hsmd.*newer version' <<<"$out"
+ok "in its first error line" grep -q prog=hsm-store < <(grep -m1 level=error <<<"$out")
+ok "and that it gives up" grep -q 'prog=hsmd.*stopping: a process cannot start' <<<"$out"
 "$T/e2e/store_format" "$store" 1 || bail "store_format"
 again operational
 is "the same store of this version opens" "$(state .state)" operational

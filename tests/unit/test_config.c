@@ -233,14 +233,14 @@ static void test_secrets(void **state)
 
 	(void)state;
 	setenv("HSM_DEVICE_KEY", in_dir("key"), 1);
-	setenv("UNLOCKPW", "pass", 1);
+	setenv("UNLOCKPW", "passphrase", 1);
 	write_file("key", "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=\n");
 	assert_int_equal(boot_take_env(&b, &e), 0);
 	assert_null(getenv("UNLOCKPW"));
 	assert_int_equal(config_load(&c, write_file("e.yaml", ""), &e), 0);
 	assert_int_equal(boot_secrets(&b, &c, &e), 0);
 	assert_int_equal(b.device_key[31], 'B');
-	assert_int_equal(b.passphrase.len, 4);
+	assert_int_equal(b.passphrase.len, 10);
 	boot_free(&b);
 
 	write_file("key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");

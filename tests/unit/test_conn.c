@@ -167,8 +167,10 @@ static void nonces(void **state)
 static void bad_options(void **state)
 {
 	struct conn_opts o = {.url = "http://x:1", .quiet = true};
+	char broken[64], text[256], user_seed[NKEY_SEED_LEN];
 
 	(void)state;
+	nkey_seed_text(&user, user_seed);
 	refused(&o, ERR_CONFIG, "only nats:// and tls://");
 	o.url = " , ";
 	refused(&o, ERR_CONFIG, "empty");
@@ -180,7 +182,13 @@ static void bad_options(void **state)
 	o.nkey = "/nonexistent/seed";
 	refused(&o, ERR_IO, "/nonexistent/seed");
 	o.nkey = NULL;
-	o.creds = user_file;
+	/* a JWT that is none, and then the seed */
+	path_in(broken, sizeof(broken), "broken.creds");
+	(void)snprintf(text, sizeof(text),
+		       "-----BEGIN NATS USER JWT-----\nabc\n------END NATS USER JWT------\n%s\n",
+		       user_seed);
+	write_file(broken, text, 0600);
+	o.creds = broken;
 	refused(&o, ERR_BAD_INPUT, "not a creds file");
 	o.creds = NULL;
 	o.ca = "/nonexistent/ca";
@@ -259,6 +267,15 @@ static void connects(void **state)
 	assert_int_equal(e.code, ERR_TIMEOUT);
 	natsSubscription_Destroy(sub);
 	conn_close(c);
+
+	/* creds of a user without a JWT */
+	o.nkey = NULL;
+	o.creds = user_file;
+	if (conn_open(&c, &o, &e))
+		fail_msg("%s", e.text);
+	assert_string_equal(conn_user(c), user_pub);
+	conn_close(c);
+	o.creds = NULL;
 
 	o.nkey = stranger_file;
 	refused(&o, ERR_DENIED, "refuses these credentials");
@@ -545,8 +562,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = {"user.nk", "stranger.nk", "nats.conf", "ca.pem",
-					    "key.pem"};
+	static const char *const names[] = {"user.nk",	 "stranger.nk", "broken.creds",
+					    "nats.conf", "ca.pem",	"key.pem"};
 	char path[64];
 
 	(void)state;

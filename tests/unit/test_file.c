@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/secret_file.h"
 #include "crypto/crypto.h"
 
 static char dir[] = "/tmp/test_file-XXXXXX";
@@ -158,6 +159,60 @@ static void secrets(void **state)
 	unlink(in_dir("s"));
 }
 
+/* Who may read and change a file with a secret (secret_file.h). */
+static void secret_files(void **state)
+{
+	static const struct {
+		mode_t mode;
+		bool fine;
+	} modes[] = {{0600, true},  {0400, true},  {0700, true},  {0640, false}, {0604, false},
+		     {0620, false}, {0602, false}, {0622, false}, {0444, false}, {0660, false}};
+	struct err e = {0};
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(file_replace(in_dir("s"), "pass", 4, 0600, &e), 0);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		assert_int_equal(chmod(in_dir("s"), modes[i].mode), 0);
+		assert_int_equal(secret_file_check(in_dir("s"), &e), modes[i].fine ? 0 : -1);
+		if (!modes[i].fine)
+			assert_int_equal(e.code, ERR_BAD_INPUT);
+	}
+	assert_int_equal(chmod(in_dir("s"), 0600), 0);
+	assert_int_equal(symlink("s", in_dir("link")), 0);
+	assert_int_equal(secret_file_check(in_dir("link"), &e), 0);
+	assert_int_equal(secret_file_open(in_dir("s"), &fd, &e), 0);
+	close(fd);
+	if (geteuid() == 0 && chown(in_dir("s"), 65532, (gid_t)-1) == 0) {
+		assert_int_equal(secret_file_check(in_dir("s"), &e), -1);
+		assert_non_null(strstr(e.text, "belongs to uid 65532"));
+	}
+	unlink(in_dir("link"));
+	unlink(in_dir("s"));
+}
+
+/* None of them is waited for. */
+static void secret_no_files(void **state)
+{
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(secret_file_check(in_dir("s"), &e), -1);
+	assert_int_equal(e.code, ERR_IO);
+	assert_int_equal(mkfifo(in_dir("s"), 0600), 0);
+	assert_int_equal(secret_file_check(in_dir("s"), &e), -1);
+	assert_int_equal(e.code, ERR_BAD_INPUT);
+	unlink(in_dir("s"));
+	assert_int_equal(secret_file_check("/", &e), -1);
+	assert_int_equal(e.code, ERR_BAD_INPUT);
+	assert_int_equal(secret_file_check("/dev/null", &e), -1);
+	assert_int_equal(e.code, ERR_BAD_INPUT);
+	assert_int_equal(file_replace(in_dir("s"), "", 0, 0600, &e), 0);
+	assert_int_equal(secret_file_check(in_dir("s"), &e), -1);
+	assert_non_null(strstr(e.text, "is empty"));
+	unlink(in_dir("s"));
+}
+
 static void log_lines(void **state)
 {
 	FILE *f = tmpfile();
@@ -200,8 +255,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(replace), cmocka_unit_test(output),	cmocka_unit_test(dirs),
-		cmocka_unit_test(secrets), cmocka_unit_test(log_lines),
+		cmocka_unit_test(replace),	cmocka_unit_test(output),
+		cmocka_unit_test(dirs),		cmocka_unit_test(secrets),
+		cmocka_unit_test(secret_files), cmocka_unit_test(secret_no_files),
+		cmocka_unit_test(log_lines),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -16,6 +16,7 @@
 #include "hsm/front/config.h"
 #include "hsm/front/lanes.h"
 #include "hsm/front/plain.h"
+#include "hsm/front/renew.h"
 #include "nkey/nkey.h"
 #include "proto/control.h"
 
@@ -63,7 +64,9 @@ struct front {
 
 	/* main thread only */
 	int status_fd; /* channel to hsmd, -1: none */
-	uint8_t link;  /* enum wire_link, as last told */
+	uint8_t link;  /* enum wire_link, as last told, and why */
+	enum err_code link_why;
+	struct renew renew;
 	bool subscribed;
 	char sub_identity[NKEY_PUB_LEN], sub_instance[2 * INSTANCE_LEN + 1];
 	natsSubscription *srv, *subs[EP_COUNT];

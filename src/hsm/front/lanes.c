@@ -448,7 +448,7 @@ void lanes_nudge(struct lanes *l)
 static bool lane_stop(struct lane *ln, const struct timespec *until)
 {
 	shutdown(ln->fd, SHUT_RDWR);
-	return pthread_timedjoin_np(ln->thread, NULL, until) == 0;
+	return pthread_clockjoin_np(ln->thread, NULL, CLOCK_MONOTONIC, until) == 0;
 }
 
 void lanes_stop(struct lanes *l, enum err_code code, unsigned ms)
@@ -460,7 +460,7 @@ void lanes_stop(struct lanes *l, enum err_code code, unsigned ms)
 			   .now = front_ticks()};
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += ms / 1000;
 	until.tv_nsec += ms % 1000 * 1000000L;
 	if (until.tv_nsec >= 1000000000L) {

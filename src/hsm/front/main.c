@@ -22,6 +22,7 @@
 #define FIRST_LANE 3
 #define TICK_MS 200
 #define DROPS_EVERY 50 /* ticks between log lines about dropped messages */
+#define RENEW_EVERY 5  /* ticks between looks at the files of a connection that is down */
 #define DRAIN_MS 5000
 #define FLUSH_MS 1000
 #define LANES_STOP_MS 500
@@ -137,12 +138,15 @@ static void on_conn(void *arg, enum conn_event ev, const char *what)
 
 /* ---- what hsmd is told ---- */
 
-static void tell_link(struct front *f, uint8_t link)
+static void tell_link(struct front *f, uint8_t link, enum err_code why)
 {
+	const uint8_t packet[LINK_LEN] = {link, (uint8_t)why, (uint8_t)((unsigned)why >> 8)};
+
 	if (f->status_fd >= 0 &&
-	    send(f->status_fd, &link, sizeof(link), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	    send(f->status_fd, packet, sizeof(packet), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return; /* full: hsmd has not read older news; the next tick tries again */
 	f->link = link;
+	f->link_why = why;
 }
 
 /* Up: connected, and the server has taken our subscriptions: a request would come. */
@@ -150,11 +154,12 @@ static void link_update(struct front *f)
 {
 	bool up = f->subscribed && conn_is_up(f->conn) && !atomic_load(&f->refused);
 	uint8_t link = up ? LINK_UP : LINK_DOWN;
+	enum err_code why = up ? ERR_OK : atomic_load(&f->refused) ? ERR_DENIED : conn_why(f->conn);
 
-	if (link == f->link)
+	if (link == f->link && why == f->link_why)
 		return;
 	if (link == LINK_DOWN || natsConnection_FlushTimeout(f->nc, FLUSH_MS) == NATS_OK)
-		tell_link(f, link);
+		tell_link(f, link, why);
 }
 
 /* ---- start ---- */
@@ -232,9 +237,16 @@ static int start(struct front *f, const struct args *a, struct err *e)
 		.event_arg = f,
 	};
 
-	tell_link(f, LINK_DOWN);
-	if (conn_open(&f->conn, &o, e))
+	/* Names are resolved with the connection's lock held: one that no DNS server answers
+	 * for (of a container that is gone) shall not keep requests waiting for 10 s. */
+	(void)setenv("RES_OPTIONS", "timeout:1 attempts:2", 0);
+	if (conn_open(&f->conn, &o, e)) {
+		/* Not a matter of servers: what it was given is wrong, and stays so. */
+		if (e->code != ERR_NOMEM && e->code != ERR_INTERNAL)
+			e->code = ERR_CONFIG;
 		return -1;
+	}
+	tell_link(f, LINK_DOWN, ERR_OK);
 	f->nc = conn_nats(f->conn);
 	if (route_discovery(f, e))
 		return -1;
@@ -265,6 +277,12 @@ static int run(struct front *f, int signals, bool *stopped, struct err *e)
 		lanes_nudge(f->lanes);
 		if (tick % DROPS_EVERY == 0)
 			answer_log_drops(f);
+		*stopped = tick % RENEW_EVERY == 0 && !conn_is_up(f->conn) &&
+			   renew_changed(&f->renew, &f->cfg);
+		if (*stopped) {
+			log_info("files of the connection have changed: starting again with them");
+			return 0;
+		}
 	}
 }
 
@@ -321,6 +339,7 @@ static int front_main(struct front *f, const struct args *a, struct err *e)
 		return -1;
 	if (f->wake_fd < 0)
 		return err_errno(e, ERR_INTERNAL, "cannot make an event descriptor");
+	renew_note(&f->renew, &f->cfg);
 	if (sandbox(&f->cfg, e) || start(f, a, e) || run(f, signals, &stopped, e))
 		return -1;
 	finish(f, stopped);

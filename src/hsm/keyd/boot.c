@@ -101,8 +101,14 @@ static int first_start(struct keyd *k, struct buf *blob, struct err *e)
 	struct buf t;
 	int rc;
 
-	if (k->cfg.anchor_len || k->has_identity)
+	if (k->has_identity)
 		return err_set(e, ERR_ROLLED_BACK, "the store is empty but it was not before");
+	/* There is nothing that accept-rollback could accept, and nobody to ask for it. */
+	if (k->cfg.anchor_len)
+		return err_set(e, ERR_ROLLED_BACK,
+			       "the store is empty but it was not before, says the anchor file: "
+			       "put the store back, or, to begin anew with another identity and "
+			       "no keys, remove the anchor file, and start again");
 	if (k->cfg.nbootstrap == 0)
 		return err_set(e, ERR_CONFIG,
 			       "first start needs bootstrap_admins: nobody could provision");
@@ -144,8 +150,13 @@ static int boot_take(struct keyd *k, const struct boot_record *b, const struct b
 		log_warn("there is no anchor yet: a roll-back until now is not seen");
 	if (b->provisioned && pass->len == 0)
 		return err_set(e, ERR_STORE_DAMAGED, "the passphrase slot is missing");
-	if (!b->provisioned && (pass->len || k->anchor_epoch))
+	if (!b->provisioned && pass->len)
 		return err_set(e, ERR_ROLLED_BACK, "the boot record is older than the rest");
+	if (!b->provisioned && k->anchor_epoch)
+		return err_set(e, ERR_ROLLED_BACK,
+			       "the store is of before provisioning, says the anchor file: put a "
+			       "newer one back, or, to give its keys up, remove the anchor file, "
+			       "and start again");
 	state_write_begin(k);
 	k->provisioned = b->provisioned;
 	memcpy(k->domain_id, b->domain_id, sizeof(k->domain_id));
@@ -267,8 +278,10 @@ static void unlock_stored(struct keyd *k, struct job *j)
 	struct err e = {0};
 
 	/* Each new store asks for this; another may have unlocked in the meantime. */
-	if (k->state != STATE_LOCKED)
+	if (k->state != STATE_LOCKED) {
+		k->unlocking = false;
 		return;
+	}
 	if (slot_open_pass(k, j->pass_key, domain, &e) == 0)
 		boot_unlock(k, domain, false, NULL, &e);
 	secret_wipe(domain, sizeof(domain));
@@ -277,6 +290,8 @@ static void unlock_stored(struct keyd *k, struct job *j)
 		if (e.code != ERR_WRONG_PASSPHRASE)
 			keyd_problem(k, e.code);
 	}
+	/* A store that ended meanwhile is followed by another, which asks again. */
+	k->unlocking = e.code == ERR_UNAVAILABLE;
 	keyd_announce(k);
 }
 
@@ -295,7 +310,9 @@ static void unlock_by_itself(struct keyd *k)
 			log_error("unattended boot failed", "error", e.text);
 			keyd_problem(k, e.code);
 		}
+		k->unlocking = e.code == ERR_UNAVAILABLE;
 	} else if (k->cfg.passphrase && slot_salt(k, k->boot_salt, &e) == 0) {
+		k->unlocking = true;
 		jobs_internal_slow(k, unlock_stored);
 	}
 }

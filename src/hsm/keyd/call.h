@@ -61,6 +61,9 @@ struct handler {
 /* ops.c: the table; NULL for an operation that is not there. */
 const struct handler *op_handler(enum op op);
 
+/* Why a service that opens itself in a moment says BUSY instead of WRONG_STATE. */
+#define CALL_STARTING "the service is starting: it unlocks itself"
+
 /* Resolves the caller and makes the cheap refusals in order: operation, boot id,
  * user, state, role, surface, namespace, idempotency id. Reading lock held. */
 int call_check(struct call *c, struct err *e);

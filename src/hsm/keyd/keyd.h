@@ -85,6 +85,7 @@ struct keyd {
 
 	/* shared state: see above */
 	_Atomic unsigned state; /* enum hsm_state */
+	_Atomic bool unlocking; /* locked for a moment only: a stored secret opens it */
 	enum err_code problem;
 	bool has_identity;
 	uint8_t identity[32];

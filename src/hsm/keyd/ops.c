@@ -68,6 +68,8 @@ static int resolve(struct call *c, struct err *e)
 			set_name(c, k->bootstrap[i].name, strlen(k->bootstrap[i].name));
 			return 0;
 		}
+	if (k->unlocking)
+		return err_set(e, ERR_BUSY, CALL_STARTING);
 	return err_set(e, ERR_WRONG_STATE, "%s: only bootstrap administrators are known",
 		       hsm_state_text(k->state));
 }
@@ -114,6 +116,9 @@ int call_check(struct call *c, struct err *e)
 		return err_set(e, ERR_IDEM_MISSING, NULL);
 	if (was_done(c))
 		return 0;
+	/* What was sent before a restart is not lost by coming a second too early. */
+	if (!(c->op->states & k->state) && k->unlocking && (c->op->states & STATE_OPERATIONAL))
+		return err_set(e, ERR_BUSY, CALL_STARTING);
 	if (!(c->op->states & k->state))
 		return err_set(e, ERR_WRONG_STATE, "%s is not possible while %s", c->op->name,
 			       hsm_state_text(k->state));

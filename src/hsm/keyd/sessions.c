@@ -119,12 +119,13 @@ int sessions_open(struct keyd *k, const void *msg, size_t n, struct buf *out, st
 	/* One curve operation is spent; strangers cost no more than that. */
 	const uint8_t *nkey = rc ? NULL : nkey_of(k, st.rs);
 
-	if (!rc && !nkey)
-		rc = k->state == STATE_OPERATIONAL
-			     ? err_set(e, ERR_UNKNOWN_USER, NULL)
-			     : err_set(e, ERR_WRONG_STATE,
-				       "%s: only bootstrap administrators are known",
-				       hsm_state_text(k->state));
+	if (!rc && !nkey && k->state == STATE_OPERATIONAL)
+		rc = err_set(e, ERR_UNKNOWN_USER, NULL);
+	else if (!rc && !nkey && k->unlocking)
+		rc = err_set(e, ERR_BUSY, CALL_STARTING);
+	else if (!rc && !nkey)
+		rc = err_set(e, ERR_WRONG_STATE, "%s: only bootstrap administrators are known",
+			     hsm_state_text(k->state));
 	if (rc || session_accept_rest(&st, msg, n, e)) {
 		secret_wipe(&st, sizeof(st));
 		return -1;

@@ -13,11 +13,12 @@
 #include "base/enc.h"
 #include "base/file.h"
 #include "base/sandbox.h"
+#include "base/secret_file.h"
 #include "proto/body.h"
 
 #define DEVICE_KEY_LEN 32
 #define DEVICE_KEY_FILE_MAX 128
-/* Keyd's arena (4 MiB), its roots, sessions and OpenSSL's secure heap. */
+#define PASSPHRASE_FILE_MAX 4096
 
 /* ---- secrets ---- */
 
@@ -76,6 +77,25 @@ static bool is_key_itself(const char *path)
 	return found;
 }
 
+/* A secret of the service, by the rules of base/secret_file.h: a pipe would be read once and
+ * not at the next restart. how: where it comes from, and the setting. */
+static int read_secret(struct secret *s, const char *what, const char *path, const char *how,
+		       size_t max, struct err *e)
+{
+	CLEAN(fd) int fd = -1;
+
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return err_set(e, ERR_CONFIG, "%s: %s is not there: %s", what, path, how);
+	if (secret_file_open(path, &fd, e) || secret_read_fd(s, fd, path, max, e)) {
+		if (e->code != ERR_NOMEM)
+			e->code = ERR_CONFIG;
+		return err_wrap(e, "%s", what);
+	}
+	if (s->len == 0)
+		return err_set(e, ERR_CONFIG, "%s: %s is empty: %s", what, path, how);
+	return 0;
+}
+
 static int read_device_key(struct boot *b, const struct config *c, struct err *e)
 {
 	static const uint8_t zeros[DEVICE_KEY_LEN];
@@ -87,9 +107,13 @@ static int read_device_key(struct boot *b, const struct config *c, struct err *e
 			e, ERR_NO_DEVICE_KEY,
 			"device_key_file (HSM_DEVICE_KEY) is a key; it must be the path of a "
 			"file that holds the key");
-	if (secret_read_file(&text, c->device_key_file, DEVICE_KEY_FILE_MAX, e)) {
-		e->code = ERR_NO_DEVICE_KEY;
-		return err_wrap(e, "device key");
+	if (read_secret(&text, "device key", c->device_key_file,
+			"put one there, made with 'openssl rand -base64 32', or name another file "
+			"(device_key_file, HSM_DEVICE_KEY)",
+			DEVICE_KEY_FILE_MAX, e)) {
+		if (e->code == ERR_CONFIG)
+			e->code = ERR_NO_DEVICE_KEY;
+		return -1;
 	}
 	b->device_key = secret_alloc(DEVICE_KEY_LEN);
 	if (!b->device_key) {
@@ -100,8 +124,8 @@ static int read_device_key(struct boot *b, const struct config *c, struct err *e
 	secret_clear(&text);
 	if (rc)
 		return err_set(e, ERR_NO_DEVICE_KEY,
-			       "device key: %s must hold 32 bytes in base64 or hex; make one with: "
-			       "openssl rand -base64 32",
+			       "device key: %s must hold 32 bytes in base64 or hex and no more; "
+			       "make one with: openssl rand -base64 32",
 			       c->device_key_file);
 	if (secret_equal(b->device_key, zeros, sizeof(zeros)))
 		return err_set(e, ERR_NO_DEVICE_KEY,
@@ -109,6 +133,17 @@ static int read_device_key(struct boot *b, const struct config *c, struct err *e
 			       "-base64 32",
 			       c->device_key_file);
 	return 0;
+}
+
+/* What `hsm provision` would not have taken cannot be the one. */
+static int check_passphrase(const struct secret *s, const char *where, struct err *e)
+{
+	if (s->len >= PASSPHRASE_MIN && s->len <= PASSPHRASE_MAX)
+		return 0;
+	return err_set(e, ERR_CONFIG,
+		       "unlock passphrase: %s holds %zu bytes; a passphrase has %d to %d, and a "
+		       "line end behind it does not count",
+		       where, s->len, PASSPHRASE_MIN, PASSPHRASE_MAX);
 }
 
 static int read_passphrase(struct boot *b, const struct config *c, struct err *e)
@@ -119,16 +154,15 @@ static int read_passphrase(struct boot *b, const struct config *c, struct err *e
 		if (strcmp(settings[i].key, "unlock_passphrase_file") == 0)
 			named = c->source[i] != SOURCE_DEFAULT;
 	if (b->passphrase.p)
-		return 0;
+		return check_passphrase(&b->passphrase, "UNLOCKPW", e);
 	if (!named && access(c->unlock_file, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	if (secret_read_file(&b->passphrase, c->unlock_file, PASSPHRASE_MAX, e)) {
-		e->code = ERR_CONFIG;
-		return err_wrap(e, "unlock passphrase");
-	}
-	if (b->passphrase.len == 0)
-		return err_set(e, ERR_CONFIG, "unlock passphrase: %s is empty", c->unlock_file);
-	return 0;
+	if (read_secret(&b->passphrase, "unlock passphrase", c->unlock_file,
+			"put the passphrase there, name another file (unlock_passphrase_file) or "
+			"set UNLOCKPW",
+			PASSPHRASE_FILE_MAX, e))
+		return -1;
+	return check_passphrase(&b->passphrase, c->unlock_file, e);
 }
 
 int boot_secrets(struct boot *b, const struct config *c, struct err *e)
@@ -197,6 +231,8 @@ void boot_look(struct boot *b, const struct config *c)
 	}
 	if (!c->anchor_file)
 		b->warnings |= WARN_NO_ANCHOR;
+	if (c->testing)
+		b->warnings |= WARN_TESTING;
 }
 
 void boot_warnings_text(uint32_t warnings, struct buf *out)
@@ -208,7 +244,8 @@ void boot_warnings_text(uint32_t warnings, struct buf *out)
 		     {WARN_ENTROPY, "entropy"},
 		     {WARN_NO_LANDLOCK, "no-landlock"},
 		     {WARN_NO_ANCHOR, "no-anchor"},
-		     {WARN_SWAP, "swap"}};
+		     {WARN_SWAP, "swap"},
+		     {WARN_TESTING, "testing"}};
 	const char *comma = "";
 
 	if (!warnings)

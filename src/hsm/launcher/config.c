@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/secret_file.h"
 #include "hsm/launcher/admins.h"
+#include "hsm/launcher/volume.h"
 #include "json/yaml.h"
 
 static void *place(struct config *c, const struct setting *s)
@@ -235,8 +237,11 @@ static int load_file(struct config *c, const char *file, struct err *e)
 	CLEAN(json_doc) struct json_doc d = {0};
 	json_t *nats = NULL;
 
-	if (yaml_parse_file(&d, file, CONFIG_FILE_MAX, e))
+	if (yaml_parse_file(&d, file, CONFIG_FILE_MAX, e)) {
+		if (e->code != ERR_NOMEM)
+			e->code = ERR_CONFIG;
 		return -1;
+	}
 	if (apply_object(c, &d, d.root, "", &nats, e))
 		return -1;
 	if (nats && apply_object(c, &d, nats, "nats.", NULL, e))
@@ -381,33 +386,52 @@ static int need_file(const char *what, const char *path, struct err *e)
 	return 0;
 }
 
-static int need_dir_of(const char *what, const char *path, struct err *e)
+static int need_secret(const char *what, const char *path, const char *how, struct err *e)
 {
-	char dir[PATH_MAX];
-	struct stat st;
-
 	if (!path)
 		return 0;
-	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path + 1), path);
-	if (stat(dir, &st) < 0 || access(dir, W_OK) < 0)
-		return err_errno(e, ERR_CONFIG, "%s: cannot write into %s", what, dir);
-	return 0;
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return err_set(e, ERR_CONFIG, "%s: %s is not there: %s", what, path, how);
+	if (secret_file_check(path, e) == 0)
+		return 0;
+	e->code = ERR_CONFIG;
+	return err_wrap(e, "%s", what);
+}
+
+/* What the test image made, it made with secrets that stand in its log. */
+static int no_test_store(const struct config *c, struct err *e)
+{
+	char mark[PATH_MAX];
+
+	if (c->testing ||
+	    snprintf(mark, sizeof(mark), "%s/testing", c->data) >= (int)sizeof(mark) ||
+	    access(mark, F_OK) < 0)
+		return 0;
+	return err_set(e, ERR_CONFIG,
+		       "%s holds a store that the test image made, with secrets that it printed: "
+		       "start with an empty volume",
+		       c->data);
 }
 
 int config_check_files(const struct config *c, struct err *e)
 {
+	/* how: of a secret, where it comes from. */
 	const struct {
-		const char *key, *path;
-	} files[] = {{"nats.creds", c->nats_creds},
-		     {"nats.nkey", c->nats_nkey},
-		     {"nats.ca", c->nats_ca},
-		     {"nats.cert", c->nats_cert},
-		     {"nats.key", c->nats_key}};
+		const char *key, *path, *how;
+	} files[] = {
+		{"nats.creds", c->nats_creds, "put the service's creds file there (NATS_CREDS)"},
+		{"nats.nkey", c->nats_nkey,
+		 "put a seed there, made with 'signbox nk -gen user' (NATS_NKEY)"},
+		{"nats.ca", c->nats_ca, NULL},
+		{"nats.cert", c->nats_cert, NULL},
+		{"nats.key", c->nats_key, "put the private key of nats.cert there (NATS_KEY)"},
+	};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (need_file(files[i].key, files[i].path, e))
+		if (files[i].how ? need_secret(files[i].key, files[i].path, files[i].how, e)
+				 : need_file(files[i].key, files[i].path, e))
 			return -1;
-	return need_dir_of("anchor_file", c->anchor_file, e);
+	return no_test_store(c, e) || volume_files(c, e) ? -1 : 0;
 }
 
 /* nats://user:password@host: the part before the @ stays out of what is printed. */

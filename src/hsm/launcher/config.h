@@ -19,8 +19,8 @@ struct config {
 	char *data, *device_key_file, *unlock_file, *anchor_file;
 	char *nats_url, *nats_creds, *nats_nkey, *nats_ca, *nats_cert, *nats_key, *nats_name;
 	char *health_socket, *identity_file, *libexec_dir;
-	int64_t workers, sessions_user, max_message, key_mib, audit_mib, map_mib;
-	bool debug, landlock_waived;
+	int64_t workers, sessions_user, max_message, key_mib, audit_mib, map_mib, restart_delay;
+	bool debug, landlock_waived, testing;
 	unsigned nbootstrap;
 	struct bootstrap bootstrap[BOOTSTRAP_MAX];
 	enum setting_source source[NSETTINGS];

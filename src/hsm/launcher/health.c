@@ -71,7 +71,9 @@ static void put_line(const struct supervise *s, struct buf *b)
 		   s->link_up ? "up" : "down");
 	for (int i = 0; i < PROCS; i++)
 		buf_printf(b, " %s=%s", supervise_name(i) + 4, s->proc[i].pid ? "up" : "down");
-	buf_printf(b, " problem=%s warnings=",
+	/* Of the table, whatever the front said. */
+	buf_printf(b, " nats_why=%s problem=%s warnings=",
+		   !s->link_up && s->link_why ? err_row(s->link_why)->name : "none",
 		   s->known && s->hello.problem ? err_row(s->hello.problem)->name : "none");
 	boot_warnings_text(s->known ? s->hello.warnings | s->warnings : s->warnings, b);
 	buf_printf(b, " instance=%s epoch=%llu restarts=%u uptime=%lld\n", instance,
@@ -149,15 +151,48 @@ int health_value(const char *line, const char *key, char *out, size_t cap)
 	return -1;
 }
 
-static int judge_problem(const char *problem, struct err *e)
+static const struct err_row *row_named(const char *name)
 {
 	unsigned n;
 	const struct err_row *rows = err_table(&n);
 
 	for (unsigned i = 0; i < n; i++)
-		if (strcmp(rows[i].name, problem) == 0)
-			return err_set(e, rows[i].wire, "%s", rows[i].text);
-	return err_set(e, ERR_UNAVAILABLE, "unknown problem");
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+static int judge_problem(const char *problem, struct err *e)
+{
+	const struct err_row *row = row_named(problem);
+
+	return row ? err_set(e, row->wire, "%s", row->text)
+		   : err_set(e, ERR_UNAVAILABLE, "unknown problem");
+}
+
+/* Not up: which part it is. */
+static int judge_down(const char *line, struct err *e)
+{
+	char nats[16] = "", why[32] = "", value[16];
+
+	for (int i = 0; i < PROCS; i++)
+		if (health_value(line, supervise_name(i) + 4, value, sizeof(value)) ||
+		    strcmp(value, "up") != 0)
+			return err_set(e, ERR_UNAVAILABLE, "%s is down: hsmd's log says why",
+				       supervise_name(i));
+	(void)health_value(line, "nats", nats, sizeof(nats));
+	if (strcmp(nats, "up") == 0)
+		return err_set(e, ERR_UNAVAILABLE, "it is starting or stopping");
+	(void)health_value(line, "nats_why", why, sizeof(why));
+	const struct err_row *row = row_named(why);
+
+	if (!row)
+		return err_set(e, ERR_UNAVAILABLE, "NATS is not connected");
+	return err_set(e, ERR_UNAVAILABLE,
+		       "NATS is not connected: %s (hsmd's log names the servers)",
+		       row->wire == ERR_DENIED	      ? "the server refuses our credentials"
+		       : row->wire == ERR_UNAVAILABLE ? "no server answers"
+						      : row->text);
 }
 
 int health_judge(const char *line, bool ready, struct err *e)
@@ -171,7 +206,7 @@ int health_judge(const char *line, bool ready, struct err *e)
 	if (strcmp(health, "problem") == 0)
 		return judge_problem(problem, e);
 	if (strcmp(health, "up") != 0)
-		return err_set(e, ERR_UNAVAILABLE, "a process is down or NATS is not connected");
+		return judge_down(line, e);
 	if (ready && strcmp(state, hsm_state_text(STATE_OPERATIONAL)) != 0)
 		return err_set(e, ERR_WRONG_STATE, "state is %s, not operational", state);
 	return 0;

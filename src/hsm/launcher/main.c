@@ -1,5 +1,6 @@
 /* hsmd: the launcher of the service. Commands are in one table below; without one,
  * `run`. */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,13 +12,20 @@
 #include "hsm/launcher/config.h"
 #include "hsm/launcher/health.h"
 #include "hsm/launcher/identity.h"
+#include "hsm/launcher/restart.h"
 #include "hsm/launcher/run.h"
+#include "hsm/launcher/supervise.h"
 #include "ui/cli.h"
+
+#define RESTART_DELAY_S 5 /* the table's default */
 
 static int load(struct cli *c, struct config *cfg, struct err *e)
 {
 	return config_load(cfg, cli_str(c, "config"), e);
 }
+
+/* Of the configuration, once it could be read. */
+static int64_t restart_delay = -1;
 
 static int cmd_run(struct cli *c, struct err *e)
 {
@@ -25,6 +33,7 @@ static int cmd_run(struct cli *c, struct err *e)
 
 	if (load(c, &cfg, e))
 		return -1;
+	restart_delay = cfg.restart_delay;
 	log_init("hsmd", cfg.debug);
 	return run_service(&cfg, c->ctx, e);
 }
@@ -239,7 +248,36 @@ static int prepare(struct boot *b, struct err *e)
 	return boot_take_env(b, e);
 }
 
-int main(int argc, char **argv)
+/* Whether it is the service, or nonsense in its place: other commands are asked by somebody
+ * who waits for the answer. */
+static bool is_service(int argc, char **argv)
+{
+	int i = 1;
+
+	/* -c FILE may come first. */
+	while (i < argc - 1 && (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0))
+		i += 2;
+	const char *word = i < argc ? argv[i] : "run";
+
+	if (strcmp(word, "run") == 0)
+		return true;
+	for (const struct cli_cmd *c = cmds; c->path; c++)
+		if (strcmp(word, c->path) == 0)
+			return false;
+	return word[0] != '-';
+}
+
+/* For a configuration that cannot be read. */
+static int64_t delay_setting(void)
+{
+	const char *v = getenv("HSM_RESTART_DELAY");
+
+	return v && *v && strspn(v, "0123456789") == strlen(v) && strlen(v) < 4
+		       ? strtol(v, NULL, 10)
+		       : RESTART_DELAY_S;
+}
+
+static int serve(int argc, char **argv)
 {
 	enum { ARGS_MAX = 64 };
 	static char run_word[] = "run";
@@ -247,7 +285,6 @@ int main(int argc, char **argv)
 	CLEAN(boot) struct boot b = {0};
 	struct err e = {0};
 
-	log_init("hsmd", false);
 	if (prepare(&b, &e)) {
 		(void)fprintf(stderr, "hsmd: %s\n", e.text);
 		return err_exit(&e);
@@ -259,4 +296,21 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		args[i + 1] = argv[i];
 	return cli_main(&prog, argc + 1, args, &b);
+}
+
+int main(int argc, char **argv)
+{
+	int64_t started = supervise_now();
+	/* run_service forgets the environment. */
+	int64_t delay = delay_setting();
+	bool run = argc < 2 || needs_run(argc, argv) || is_service(argc, argv);
+	int status;
+
+	log_init("hsmd", false);
+	status = serve(argc, argv);
+	if (status != 0 && run) {
+		(void)fflush(stderr);
+		restart_wait(started, restart_delay >= 0 ? restart_delay : delay);
+	}
+	return status;
 }

@@ -14,7 +14,9 @@
 #include "base/sandbox.h"
 #include "hsm/launcher/health.h"
 #include "hsm/launcher/launch.h"
+#include "hsm/launcher/limits.h"
 #include "hsm/launcher/supervise.h"
+#include "hsm/launcher/volume.h"
 
 #ifndef SIGNBOX_VERSION
 #define SIGNBOX_VERSION "0-dev"
@@ -30,12 +32,12 @@ static int take_data(const struct config *c, int *out, struct err *e)
 {
 	char store[PATH_MAX];
 
-	if (launch_store_dir(c, store, sizeof(store), e) || file_mkdirs(store, 0700, e))
+	if (launch_store_dir(c, store, sizeof(store), e) || volume_data(c, store, e))
 		return -1;
 	CLEAN(fd) int fd = open(c->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 || access(c->data, W_OK) < 0)
-		return err_errno(e, ERR_IO, "cannot use the data directory %s", c->data);
+	if (fd < 0)
+		return err_errno(e, ERR_CONFIG, "cannot use the data directory %s", c->data);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return err_set(e, ERR_STORE_IN_USE,
 			       "another hsmd runs on %s: stop it, or give this one a directory of "
@@ -43,6 +45,32 @@ static int take_data(const struct config *c, int *out, struct err *e)
 			       c->data);
 	*out = steal_fd(&fd);
 	return 0;
+}
+
+/* Without administrators nobody could ever provision it; later the store knows them. */
+static int has_admins(const struct config *c, struct err *e)
+{
+	char file[PATH_MAX];
+
+	if (c->nbootstrap ||
+	    snprintf(file, sizeof(file), "%s/store/data.mdb", c->data) >= (int)sizeof(file) ||
+	    access(file, F_OK) == 0)
+		return 0;
+	return err_set(e, ERR_CONFIG,
+		       "first start on %s, and no administrators: set HSM_BOOTSTRAP_ADMINS "
+		       "(bootstrap_admins) to name=U…, who may provision and unlock",
+		       c->data);
+}
+
+/* Who the service is to the broker: a broker that takes anybody would let anybody answer in
+ * its place, and see who asks for what. */
+static int has_nats_user(const struct config *c, struct err *e)
+{
+	if (c->nats_nkey || c->nats_creds || c->nats_cert || strchr(c->nats_url, '@'))
+		return 0;
+	return err_set(e, ERR_CONFIG,
+		       "no NATS user of the service: set nats.nkey (NATS_NKEY) to a file with a "
+		       "seed, made with 'signbox nk -gen user', or nats.creds (NATS_CREDS)");
 }
 
 /* The children inherit both layers, so each allows what any of the four needs: writing
@@ -101,9 +129,12 @@ static void say_start(const struct supervise *s)
 		 w.bad ? "?" : (const char *)w.p);
 	if (s->warnings & WARN_MEMLOCK)
 		log_warn("memory-lock limit is too small: keys may be written to swap", "do",
-			 "set ulimit memlock to at least 8 MiB");
+			 "raise it (ulimit -l, --ulimit memlock=…)", "needed-mib",
+			 LOG_NUM(s->cfg->key_mib + 4));
 	if (s->warnings & WARN_NO_LANDLOCK)
 		log_warn("this kernel has no Landlock; the configuration waived it");
+	if (s->warnings & WARN_TESTING)
+		log_warn("this HSM is for tests: its secrets were printed");
 }
 
 int run_service(const struct config *c, struct boot *b, struct err *e)
@@ -114,8 +145,9 @@ int run_service(const struct config *c, struct boot *b, struct err *e)
 	int rc;
 
 	umask(077);
-	if (config_check_files(c, e) || boot_secrets(b, c, e) ||
-	    anchor_load(&s.anchor, c->anchor_file, e) || take_data(c, &data, e) || stdin_away(e) ||
+	if (boot_secrets(b, c, e) || take_data(c, &data, e) || config_check_files(c, e) ||
+	    has_admins(c, e) || has_nats_user(c, e) || limits_check(c, e) ||
+	    anchor_load(&s.anchor, c->anchor_file, e) || stdin_away(e) ||
 	    health_listen(&s.listener, c->health_socket, e))
 		return -1;
 	forget_env();

@@ -29,7 +29,7 @@ struct setting {
 	const char *help; /* one line */
 };
 
-#define NSETTINGS 23
+#define NSETTINGS 25
 
 extern const struct setting settings[NSETTINGS];
 

@@ -87,7 +87,9 @@ int spawn_start(const struct spawn *s, pid_t *pid, int *pidfd, struct err *e)
 	close(report[1]);
 	if (id < 0) {
 		close(report[0]);
-		return err_errno(e, ERR_TOOL, "cannot start %s", s->path);
+		return err_errno(e, ERR_TOOL, "cannot start %s%s", s->path,
+				 errno == EAGAIN ? " (limit of processes: ulimit -u, --pids-limit)"
+						 : "");
 	}
 	/* End of file: execve has closed the pipe, the executable runs. */
 	do {

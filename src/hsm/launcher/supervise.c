@@ -25,6 +25,7 @@
 #define BACKOFF_MAX_MS 5000
 #define SETTLED_MS 30000 /* a process that lived this long starts afresh */
 #define STORE_TRIES 5
+#define FIRST_START_MS 10000
 #define EOF_GRACE_MS 5000   /* after the end of its channel */
 #define FRONT_GRACE_MS 7000 /* it gives requests in hand 5 s */
 #define STOP_GRACE_MS 5000
@@ -164,11 +165,27 @@ static void describe(int status, char out[static 64])
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		(void)snprintf(out, 64, "a system call that its list does not allow");
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		(void)snprintf(out, 64, "signal 9 (Killed): by somebody, or a memory limit");
 	else if (WIFSIGNALED(status))
 		(void)snprintf(out, 64, "signal %d (%s)", WTERMSIG(status),
 			       strsignal(WTERMSIG(status)));
 	else
 		(void)snprintf(out, 64, "exit status %d", WEXITSTATUS(status));
+}
+
+/* It ended on purpose at its first start, with a line of its own: that is the one to be read,
+ * and a restart would only repeat it. */
+static bool said_why(const struct supervise *s, enum proc_id id, int status)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+
+	/* Later reasons may pass, or be made up. */
+	bool first = s->restarts == 0 && !s->was_operational &&
+		     supervise_now() - s->started < FIRST_START_MS;
+
+	return (code == EXIT_CONFIG && (first || !s->was_up)) ||
+	       (code > EXIT_CONFIG && first && id == PROC_STORE);
 }
 
 /* A failure that comes again and again, or that the configuration makes. */
@@ -179,8 +196,9 @@ static bool beyond_help(struct supervise *s, enum proc_id id, int status)
 	char why[64];
 
 	describe(status, why);
-	if (!s->was_up && exited && code == EXIT_CONFIG) {
-		log_error("cannot start: its line above says why", "process", supervise_name(id));
+	if (said_why(s, id, status)) {
+		log_info("stopping: a process cannot start, its line above says why", "process",
+			 supervise_name(id));
 		supervise_stop(s, code);
 		return true;
 	}
@@ -250,7 +268,7 @@ static void ended(struct supervise *s, enum proc_id id, int status)
 	p->pid = 0;
 	p->kill_at = 0;
 	close_fd(&p->pidfd);
-	if (expected || clean)
+	if (expected || clean || said_why(s, id, status))
 		log_debug("process ended", "process", supervise_name(id), "end", why);
 	else
 		log_warn("process ended", "process", supervise_name(id), "end", why);
@@ -331,18 +349,19 @@ static void on_control(struct supervise *s)
 static void on_link(struct supervise *s)
 {
 	for (int i = 0; i < LINK_PER_TURN; i++) {
-		uint8_t byte;
-		ssize_t n = recv(s->link, &byte, 1, MSG_DONTWAIT);
+		uint8_t p[LINK_LEN] = {0};
+		ssize_t n = recv(s->link, p, sizeof(p), MSG_DONTWAIT);
 
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 			close_fd(&s->link);
 			s->link_up = false;
 		}
-		if (n != 1)
+		if (n <= 0)
 			return;
-		if (s->link_up != (byte == LINK_UP))
-			log_info(byte == LINK_UP ? "connected to NATS" : "not connected to NATS");
-		s->link_up = byte == LINK_UP;
+		if (s->link_up != (p[0] == LINK_UP))
+			log_info(p[0] == LINK_UP ? "connected to NATS" : "not connected to NATS");
+		s->link_up = p[0] == LINK_UP;
+		s->link_why = (uint16_t)(p[1] | p[2] << 8);
 		s->was_up = true;
 	}
 }
