@@ -4,5 +4,6 @@
 #define BOX_BOX_H
 
 int nats_config_main(int argc, char **argv);
+int pause_main(int argc, char **argv);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "box/box.h"
 #include "box/hsm/hsm.h"
+#include "box/mesh/mesh.h"
 #include "box/nats/nats_main.h"
 #include "box/nk/nk.h"
 #include "box/nsc/nsc.h"
@@ -23,12 +24,14 @@ struct applet {
 
 static const struct applet applets[] = {
 	{"hsm", "Operate and use the signing service over NATS", hsm_main},
+	{"mesh", "Make and keep what a NATS mesh with the service needs", mesh_main},
 	{"nats", "Publish, subscribe, manage and monitor NATS, as natscli does", nats_main},
 	{"nats-config", "Write the configuration of a nats-server for the service",
 	 nats_config_main},
 	{"nats-top", "Watch the connections of a NATS server", nats_top_main},
 	{"nk", "Make and use NKeys, as nats-io/nkeys' nk does", nk_main},
 	{"nsc", "Manage operators, accounts and users of NATS, as nats-io's nsc does", nsc_main},
+	{"pause", "Wait for SIGTERM, as process 1 of a container", pause_main},
 };
 
 #define NAPPLETS (sizeof(applets) / sizeof(applets[0]))

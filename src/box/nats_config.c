@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "box/box.h"
+#include "box/mesh/mesh_perm.h"
 #include "nkey/nkey.h"
 #include "ui/cli.h"
 
@@ -128,52 +129,6 @@ static int put_tls(const struct cli *c, struct buf *b, struct err *e)
 	return 0;
 }
 
-static void put_service(struct buf *b, const char *key)
-{
-	buf_printf(b,
-		   "    # the service: answers into inboxes, never anywhere else\n"
-		   "    {\n"
-		   "      nkey: %s\n"
-		   "      permissions {\n"
-		   "        publish: [\"_INBOX.>\", \"_R_.>\"]\n"
-		   "        subscribe: [\"hsm.>\", \"$SRV.>\"]\n"
-		   "      }\n"
-		   "    }\n",
-		   key);
-}
-
-static void put_user(struct buf *b, const char *key, const char *identity, bool plain)
-{
-	buf_printf(b,
-		   "    {\n"
-		   "      nkey: %s\n"
-		   "      permissions {\n"
-		   "        publish: [\"hsm.open.%s\", \"hsm.i.*.%s\"",
-		   key, identity ? identity : ">", key);
-	if (plain)
-		buf_printf(b, ", \"hsm.as.%s.>\"", key);
-	buf_printf(b,
-		   "]\n"
-		   "        subscribe: \"_INBOX.%s.>\"\n"
-		   "      }\n"
-		   "    }\n",
-		   key);
-}
-
-static void put_monitor(struct buf *b, const char *key)
-{
-	buf_printf(b,
-		   "    # monitoring: lists, pings and asks services for statistics\n"
-		   "    {\n"
-		   "      nkey: %s\n"
-		   "      permissions {\n"
-		   "        publish: \"$SRV.>\"\n"
-		   "        subscribe: \"_INBOX.%s.>\"\n"
-		   "      }\n"
-		   "    }\n",
-		   key, key);
-}
-
 /* nats-server takes the last of two entries with one key silently. */
 static int once(const struct buf *b, const char *key, struct err *e)
 {
@@ -199,20 +154,20 @@ static int put_users(const struct cli *c, struct buf *b, struct err *e)
 	if (identity && nkey_decode_kind(pub, NKEY_CURVE, identity, e))
 		return err_wrap(e, "--identity");
 	buf_printf(b, "authorization {\n  users: [\n");
-	put_service(b, key);
+	mesh_perm_put(b, PERM_SERVICE, key, NULL);
 	for (size_t i = 0; i < cli_count(c, "user"); i++) {
 		if (parse_user(cli_nth(c, "user", i), key, &plain, e))
 			return err_wrap(e, "--user number %zu", i + 1);
 		if (once(b, key, e))
 			return -1;
-		put_user(b, key, identity, plain);
+		mesh_perm_put(b, plain ? PERM_PLAIN : PERM_SESSION, key, identity);
 	}
 	for (size_t i = 0; i < cli_count(c, "monitor"); i++) {
 		if (parse_user(cli_nth(c, "monitor", i), key, NULL, e))
 			return err_wrap(e, "--monitor number %zu", i + 1);
 		if (once(b, key, e))
 			return -1;
-		put_monitor(b, key);
+		mesh_perm_put(b, PERM_MONITOR, key, NULL);
 	}
 	buf_printf(b, "  ]\n}\n");
 	return 0;

@@ -84,7 +84,7 @@ printf '{"url":1}' >"$tmp/.config/nats/context/bad"$'\n'"name.json"
 gives 'a name with a line end is not offered' ':words,prod-eu,prod-us,with space' nats context info ''
 
 # ---- every command and every option of the tables is offered
-python3 - "$BIN/ocibuild" "$BIN/hsmd" hsm nats nsc nats-config >out 2>err <<'PY'
+python3 - "$BIN/ocibuild" "$BIN/hsmd" hsm mesh nats nsc nats-config >out 2>err <<'PY'
 import json, subprocess, sys
 bad = asked = 0
 def run(*a):
@@ -131,8 +131,8 @@ ok $? 'and no shell'
 signbox completion bash >/dev/full 2>err
 [ $? = 1 ] && [ "$(wc -l <err)" = 1 ]
 ok $? 'a full disk is an error'
-[ "$(bash -c '. ./c.bash; complete -p hsm nats nats-config nats-top nk nsc signbox' | sed 's/.* //' | paste -sd,)" = \
-	hsm,nats,nats-config,nats-top,nk,nsc,signbox ]
+[ "$(bash -c '. ./c.bash; complete -p hsm mesh nats nats-config nats-top nk nsc pause signbox' | sed 's/.* //' | paste -sd,)" = \
+	hsm,mesh,nats,nats-config,nats-top,nk,nsc,pause,signbox ]
 ok $? 'complete -p has all names'
 nats completion bash | bash -c '. /dev/stdin; complete -p nats && ! complete -p hsm' >out 2>err
 ok $? "a program's own script is for its name"

@@ -129,7 +129,7 @@ ok $? 'a closed standard output: status 1 and one line'
 
 # ---- the multi-call binary
 run "$BIN/signbox" --list
-[ $rc = 0 ] && [ "$(tr '\n' ' ' <out)" = 'hsm nats nats-config nats-top nk nsc ' ]
+[ $rc = 0 ] && [ "$(tr '\n' ' ' <out)" = 'hsm mesh nats nats-config nats-top nk nsc pause ' ]
 ok $? '--list'
 ln -s "$BIN/signbox" nk
 run ./nk -inkey u.nk -pubout
