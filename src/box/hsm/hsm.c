@@ -10,14 +10,15 @@ static const struct cli_opt global_opts[] = {
 	{"server", 's', "URL", "NATS server or servers (NATS_URL)"},
 	{"creds", 0, "FILE", "Creds file to log in to NATS (NATS_CREDS)"},
 	{"nkey", 0, "FILE",
-	 "NKey seed of the caller; logs in to NATS too when there are no creds (HSM_NKEY, "
-	 "NATS_NKEY)"},
+	 "NKey seed or creds of the caller; logs in to NATS too when there are no other creds "
+	 "(HSM_NKEY, NATS_NKEY)"},
 	{"identity", 0, "X…|@FILE", "Identity of the HSM (HSM_IDENTITY, else the pinned one)"},
 	{"ca", 0, "FILE", "CA certificates for TLS to NATS (NATS_CA)"},
 	{"cert", 0, "FILE", "Client certificate for TLS (NATS_CERT)"},
 	{"key", 0, "FILE", "Private key of the client certificate (NATS_KEY)"},
 	{"timeout", 0, "SECONDS", "Time for each request (5; 30 where a passphrase is checked)"},
-	{"context", 0, "DIR", "Where identity and epochs are kept (~/.config/signbox/hsm)"},
+	{"context", 0, "DIR",
+	 "Where identity and epochs are kept (HSM_CONTEXT, else ~/.config/signbox/hsm)"},
 	{"json", 0, NULL, "Print results as JSON"},
 	{"output", 'o', "FILE", "Write the result to FILE, in one step"},
 	{0},
@@ -32,6 +33,12 @@ static const struct cli_opt pin_opts[] = {
 
 static const struct cli_opt yes_opts[] = {
 	{"yes", 'y', NULL, "Do not ask"},
+	{0},
+};
+
+static const struct cli_opt apply_opts[] = {
+	{"wait", 'w', "SECONDS", "Wait so long for NATS, the HSM and its identity file (0)"},
+	{"dry-run", 'n', NULL, "Say what would be done, and do nothing"},
 	{0},
 };
 
@@ -121,6 +128,20 @@ static const struct cli_cmd cmds[] = {
 	 hsm_do_identity_pin, EXAMPLES("hsm identity pin @/run/hsm/identity"), NULL},
 	{"identity show", "Show the identity that is pinned", NULL, NULL, hsm_do_identity_show,
 	 EXAMPLES("hsm identity show"), NULL},
+	{"apply", "Set the HSM up as a file says: what is so already stays", "FILE", apply_opts,
+	 hsm_do_apply, EXAMPLES("hsm apply setup.yaml --dry-run", "hsm apply setup.yaml --wait 60"),
+	 "The file is YAML or JSON ('-': standard input); names of files are relative to it:\n"
+	 "\n"
+	 "  identity: \"@identity\"         # X… or @FILE: pinned\n"
+	 "  provision: {passphrase_file: passphrase, unattended_boot: on}\n"
+	 "  users:\n"
+	 "    - {name: alice, nkey: U…, role: operator, plain: off}   # or nkey_file: FILE\n"
+	 "  keys:\n"
+	 "    - {name: release, type: p256, plain: off, audit: durable}  # also bits, modes\n"
+	 "\n"
+	 "A new HSM is provisioned, a locked one unlocked. What the file does not say stays\n"
+	 "as it is, and nothing is removed. What differs and cannot be changed (an NKey, a\n"
+	 "role, a key's type, bits or modes) is an error before anything is changed."},
 	{"provision", "Set up a new HSM, with the unlock passphrase to come", NULL, passphrase_opts,
 	 hsm_do_provision, EXAMPLES("hsm provision --passphrase-file unlock.txt"), NULL},
 	{"unlock", "Unlock the HSM", NULL, passphrase_opts, hsm_do_unlock, EXAMPLES("hsm unlock"),
@@ -186,7 +207,8 @@ static const struct cli_prog prog = {
 		EXAMPLES("hsm identity pin X…", "hsm provision", "hsm key gen release --type p256",
 			 "hsm sign release FILE -o FILE.sig"),
 	.about = "Environment: NATS_URL, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT, NATS_KEY,\n"
-		 "HSM_IDENTITY, HSM_NKEY. Passphrases come from a prompt, a file or a descriptor.\n"
+		 "HSM_IDENTITY, HSM_NKEY, HSM_CONTEXT. Passphrases come from a prompt, a file or a "
+		 "descriptor.\n"
 		 "\n"
 		 "Exit status: 0 done; 1 failed; 2 usage; 3 wrong state; 4 refused (who you are,\n"
 		 "what you may); 5 no such thing; 6 conflict; 7 unavailable or timed out;\n"

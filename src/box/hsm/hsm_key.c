@@ -8,18 +8,9 @@
 #include "crypto/spki.h"
 #include "ui/prompt.h"
 
-static const char *audit_text(uint8_t policy)
-{
-	return policy == AUDIT_DURABLE ? "durable" : "batched";
-}
-
 static int parse_audit(const char *text, uint8_t *policy, struct err *e)
 {
-	*policy = AUDIT_DURABLE;
-	if (strcmp(text, "durable") == 0)
-		return 0;
-	*policy = AUDIT_BATCHED;
-	if (strcmp(text, "batched") == 0)
+	if (run_audit(text, policy))
 		return 0;
 	return cli_usage(e, "--audit is 'batched' or 'durable', not '%.40s'", text);
 }
@@ -72,18 +63,6 @@ static json_t *modes_json(uint32_t mask)
 	return a;
 }
 
-static void modes_text(uint32_t mask, char *out, size_t cap)
-{
-	const struct mode_row *m;
-	struct buf b;
-
-	buf_fixed(&b, out, cap);
-	for (unsigned i = 0; (m = mode_at(i)); i++)
-		if (mask & MODE_BIT(m->mode))
-			buf_printf(&b, "%s%s", b.len ? "," : "", m->text);
-	out[b.len < cap ? b.len : cap - 1] = '\0';
-}
-
 static const char *type_text(unsigned type)
 {
 	const struct key_type_row *row = key_type_row(type);
@@ -108,8 +87,8 @@ static json_t *key_json(const struct key_info *k)
 	return json_pack("{s:o, s:I, s:s, s:i, s:o, s:b, s:s, s:s, s:o}", "name",
 			 json_bytes(k->name), "version", (json_int_t)k->version, "type",
 			 type_text(k->type), "bits", k->bits, "modes", modes_json(k->modes),
-			 "plain", k->flags & KEYF_PLAIN, "audit", audit_text(k->audit), "created",
-			 text_time(when, k->created), "public", pem_json(k));
+			 "plain", k->flags & KEYF_PLAIN, "audit", run_audit_text(k->audit),
+			 "created", text_time(when, k->created), "public", pem_json(k));
 }
 
 static int show(struct cli *c, const struct key_info *k, struct err *e)
@@ -123,13 +102,13 @@ static int show(struct cli *c, const struct key_info *k, struct err *e)
 	buf_init(&pem, 4096);
 	if (spki_pem(&pem, k->type, k->pub.p, k->pub.len, e))
 		return -1;
-	modes_text(k->modes, modes, sizeof(modes));
+	run_modes_text(k->modes, modes, sizeof(modes));
 	(void)snprintf(type, sizeof(type), "%s, %u bits", type_text(k->type), k->bits);
 	(void)snprintf(version, sizeof(version), "%u", k->version);
 	f = run_out(c);
 	table_pairs(f, "Name", text_bytes(name, k->name), "Version", version, "Type", type, "Modes",
 		    modes, "Plain surface", k->flags & KEYF_PLAIN ? "open" : "closed", "Audit",
-		    audit_text(k->audit), "Created", text_time(when, k->created), NULL);
+		    run_audit_text(k->audit), "Created", text_time(when, k->created), NULL);
 	fwrite(pem.p, 1, pem.len, f);
 	return 0;
 }
@@ -193,12 +172,12 @@ static void row_of(struct table *t, const struct key_info *k)
 {
 	char when[40], name[256], modes[512];
 
-	modes_text(k->modes, modes, sizeof(modes));
+	run_modes_text(k->modes, modes, sizeof(modes));
 	table_text(t, text_bytes(name, k->name));
 	table_text(t, type_text(k->type));
 	table_num(t, k->bits);
 	table_text(t, k->flags & KEYF_PLAIN ? "open" : "closed");
-	table_text(t, audit_text(k->audit));
+	table_text(t, run_audit_text(k->audit));
 	table_text(t, text_time(when, k->created));
 	table_text(t, modes);
 }
@@ -311,7 +290,7 @@ int hsm_do_key_set(struct cli *c, struct err *e)
 		return -1;
 	if (!run_json(c))
 		fprintf(stderr, "%s: plain surface %s, audit %s\n", c->argv[0],
-			k.flags & KEYF_PLAIN ? "open" : "closed", audit_text(k.audit));
+			k.flags & KEYF_PLAIN ? "open" : "closed", run_audit_text(k.audit));
 	return run_done(c, "name", c->argv[0], e);
 }
 

@@ -77,7 +77,7 @@ int run_done(struct cli *c, const char *key, const char *value, struct err *e)
 int run_dir(struct cli *c, bool make, struct err *e)
 {
 	struct hsm_run *r = run_of(c);
-	const char *given = cli_str(c, "context");
+	const char *given = option_or_env(c, "context", "HSM_CONTEXT");
 	const char *xdg = env("XDG_CONFIG_HOME"), *home = env("HOME");
 	int n;
 
@@ -144,6 +144,11 @@ int run_identity_parse(uint8_t id[static 32], const char *text, struct err *e)
 	return 0;
 }
 
+bool run_identity_given(const struct cli *c)
+{
+	return option_or_env(c, "identity", "HSM_IDENTITY") != NULL;
+}
+
 int run_identity(struct cli *c, uint8_t id[static 32], struct err *e)
 {
 	struct hsm_run *r = run_of(c);
@@ -174,8 +179,9 @@ static int credentials(struct cli *c, struct conn_opts *o, struct nkey *k, struc
 
 	if (!file)
 		file = env("NATS_NKEY");
-	o->creds = creds;
-	o->nkey = creds ? NULL : file;
+	/* Creds may be a seed alone, and the caller's file may hold a JWT for the server. */
+	o->creds = creds ? creds : file;
+	o->nkey = NULL;
 	if (!file)
 		file = creds;
 	if (!file)
@@ -207,6 +213,13 @@ static void conn_settings(struct cli *c, struct conn_opts *o)
 
 int run_open(struct cli *c, struct hsm_client **out, struct err *e)
 {
+	uint8_t id[32];
+
+	return run_identity(c, id, e) ? -1 : run_open_to(c, id, out, e);
+}
+
+int run_open_to(struct cli *c, const uint8_t id[static 32], struct hsm_client **out, struct err *e)
+{
 	struct hsm_run *r = run_of(c);
 	CLEAN(nkey) struct nkey k = {0};
 	struct hsm_opts o = {0};
@@ -219,8 +232,10 @@ int run_open(struct cli *c, struct hsm_client **out, struct err *e)
 				    "--passphrase-file, --passphrase-fd or the prompt");
 	if (cli_int(c, "timeout", 1, 3600, &seconds, e))
 		return -1;
+	memcpy(o.identity, id, sizeof(o.identity));
+	nkey_encode(r->identity, NKEY_CURVE, id);
 	conn_settings(c, &o.conn);
-	if (run_identity(c, o.identity, e) || credentials(c, &o.conn, &k, e))
+	if (credentials(c, &o.conn, &k, e))
 		return -1;
 	o.caller = &k;
 	o.deadline_ms = seconds * 1000;
@@ -260,6 +275,36 @@ int run_on_off(const char *option, const char *text, bool *out, struct err *e)
 	if (!*out && strcmp(text, "off") != 0)
 		return cli_usage(e, "%s is 'on' or 'off', not '%.40s'", option, text);
 	return 0;
+}
+
+bool run_role(const char *text, uint8_t *role)
+{
+	*role = strcmp(text, "operator") == 0 ? ROLE_OPERATOR : ROLE_ADMIN;
+	return *role == ROLE_OPERATOR || strcmp(text, "administrator") == 0 ||
+	       strcmp(text, "admin") == 0;
+}
+
+bool run_audit(const char *text, uint8_t *policy)
+{
+	*policy = strcmp(text, "durable") == 0 ? AUDIT_DURABLE : AUDIT_BATCHED;
+	return *policy == AUDIT_DURABLE || strcmp(text, "batched") == 0;
+}
+
+const char *run_audit_text(uint8_t policy)
+{
+	return policy == AUDIT_DURABLE ? "durable" : "batched";
+}
+
+void run_modes_text(uint32_t mask, char *out, size_t cap)
+{
+	const struct mode_row *m;
+	struct buf b;
+
+	buf_fixed(&b, out, cap);
+	for (unsigned i = 0; (m = mode_at(i)); i++)
+		if (mask & MODE_BIT(m->mode))
+			buf_printf(&b, "%s%s", b.len ? "," : "", m->text);
+	out[b.len < cap ? b.len : cap - 1] = '\0';
 }
 
 json_t *json_bytes(struct bytes b)

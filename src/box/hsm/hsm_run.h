@@ -58,14 +58,25 @@ int run_path(struct cli *c, char *out, size_t cap, const char *prefix, const cha
 int run_identity(struct cli *c, uint8_t id[static 32], struct err *e);
 /* An X… or @FILE. */
 int run_identity_parse(uint8_t id[static 32], const char *text, struct err *e);
+/* Whether an option or HSM_IDENTITY names one. */
+bool run_identity_given(const struct cli *c);
 /* Connects; the client is closed at the end of the run. */
 int run_open(struct cli *c, struct hsm_client **out, struct err *e);
+/* The same to the HSM of that identity, whatever is pinned. */
+int run_open_to(struct cli *c, const uint8_t id[static 32], struct hsm_client **out, struct err *e);
 
 /* Passphrase by --passphrase-file, --passphrase-fd or a prompt (again: twice). */
 int run_passphrase(struct cli *c, struct secret *out, const char *question, const char *again,
 		   struct err *e);
 /* "on" or "off". */
 int run_on_off(const char *option, const char *text, bool *out, struct err *e);
+
+/* Role and audit policy by their words; false: there is none such. And back. */
+bool run_role(const char *text, uint8_t *role);
+bool run_audit(const char *text, uint8_t *policy);
+const char *run_audit_text(uint8_t policy);
+/* Names of the modes in a mask, comma-separated, cut to cap. */
+void run_modes_text(uint32_t mask, char *out, size_t cap);
 
 /* Text of a borrowed string, and of ms since 1970 as RFC 3339 in UTC. */
 json_t *json_bytes(struct bytes b);

@@ -8,29 +8,46 @@
 #include "base/file.h"
 #include "box/hsm/hsm.h"
 
-int hsm_do_identity_pin(struct cli *c, struct err *e)
+int run_pin(struct cli *c, const uint8_t id[static 32], enum pin_how how, bool *was, char *path,
+	    size_t cap, struct err *e)
 {
-	uint8_t id[32], old[32];
-	char path[4200], at[4201] = "@", text[NKEY_PUB_LEN + 1];
+	char own[4200], at[4201] = "@", text[NKEY_PUB_LEN + 1];
+	uint8_t old[32];
 
-	if (run_identity_parse(id, c->argv[0], e) || run_dir(c, true, e) ||
-	    run_path(c, path, sizeof(path), "identity", "", e))
+	*was = false;
+	if (run_dir(c, how != PIN_LOOK, e) || run_path(c, own, sizeof(own), "identity", "", e))
 		return -1;
-	(void)snprintf(at + 1, sizeof(at) - 1, "%s", path);
-	if (!cli_has(c, "replace") && access(path, F_OK) == 0) {
+	if (path)
+		(void)snprintf(path, cap, "%s", own);
+	(void)snprintf(at + 1, sizeof(at) - 1, "%s", own);
+	if (how != PIN_REPLACE && access(own, F_OK) == 0) {
 		if (run_identity_parse(old, at, e))
 			return -1;
-		if (memcmp(old, id, sizeof(id)) != 0)
+		*was = memcmp(old, id, sizeof(old)) == 0;
+		if (!*was)
 			return err_set(e, ERR_EXISTS,
 				       "another identity is pinned in %s; is this the HSM you "
-				       "mean? --replace takes it",
-				       path);
+				       "mean? 'hsm identity pin --replace' takes it",
+				       own);
 	}
+	if (*was || how == PIN_LOOK)
+		return 0;
 	nkey_encode(text, NKEY_CURVE, id);
 	text[NKEY_PUB_LEN - 1] = '\n';
-	if (file_replace(path, text, NKEY_PUB_LEN, 0600, e))
+	return file_replace(own, text, NKEY_PUB_LEN, 0600, e);
+}
+
+int hsm_do_identity_pin(struct cli *c, struct err *e)
+{
+	char path[4200], text[NKEY_PUB_LEN];
+	uint8_t id[32];
+	bool was;
+
+	if (run_identity_parse(id, c->argv[0], e) ||
+	    run_pin(c, id, cli_has(c, "replace") ? PIN_REPLACE : PIN_NEW, &was, path, sizeof(path),
+		    e))
 		return -1;
-	text[NKEY_PUB_LEN - 1] = '\0';
+	nkey_encode(text, NKEY_CURVE, id);
 	if (!run_json(c))
 		fprintf(stderr, "pinned in %s\n", path);
 	return run_done(c, "identity", text, e);
@@ -146,6 +163,8 @@ static const struct {
 	{WARN_NO_ANCHOR, "no-anchor",
 	 "no anchor is configured: a roll-back of the whole store shows only to clients"},
 	{WARN_SWAP, "swap", "swap is on and memory is not locked"},
+	{WARN_TESTING, "testing",
+	 "set up by the test image, which printed its secrets: not for production"},
 };
 
 static json_t *warnings_json(uint32_t bits)

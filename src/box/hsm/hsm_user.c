@@ -7,11 +7,7 @@
 
 static int parse_role(const char *text, uint8_t *role, struct err *e)
 {
-	*role = ROLE_OPERATOR;
-	if (!text || strcmp(text, "operator") == 0)
-		return 0;
-	*role = ROLE_ADMIN;
-	if (strcmp(text, "administrator") == 0 || strcmp(text, "admin") == 0)
+	if (run_role(text ? text : "operator", role))
 		return 0;
 	return cli_usage(e, "--role is 'administrator' or 'operator', not '%.40s'", text);
 }
