@@ -1,115 +1,20 @@
 #!/bin/bash
-# Every command of the guides in docs/images runs, and prints what the guide shows.
-#
-# A fence ```console has commands ("$ " at the start of the line, "> " on lines that
-# continue one) and below each command lines that must be in its output ("…" stands for
-# anything). A fence with a language and a file name is that file. A fence ```text is only
-# to be read. Nothing else is allowed, so that nothing is left out unseen. The commands say
-# docker; with podman they run with podman in its place, and those that say podman run
-# there only.
+# Every command of the guides in docs/images and of docs/debugging.md runs, and prints what
+# is shown there.
 # shellcheck source=tests/containers/lib.sh
 . "${BASH_SOURCE%/*}/lib.sh"
-RAN=0
-
-clear_engine() {
-	local ids
-	ids=$("$1" ps -aq) && [ -n "$ids" ] && xargs "$1" rm -f -v <<<"$ids"
-	"$1" network prune -f
-	ids=$("$1" volume ls -q) && [ -n "$ids" ] && xargs "$1" volume rm -f <<<"$ids"
-} >/dev/null 2>&1
-
-# splits GUIDE DIR: DIR/N.cmd and DIR/N.want for each command, files into DIR/files; prints
-# what is wrong with the guide
-splits() {
-	awk -v dir="$2" '
-	function close_command() { if (n) { close(dir "/" n ".cmd"); close(dir "/" n ".want") } }
-	/^ *```/ && !fence {
-		fence = 1; lang = $1; sub(/^ *```/, "", lang); file = $2; kind = "bad"
-		if (lang == "console" && file == "") kind = "console"
-		else if (lang == "text" && file == "") kind = "text"
-		else if (file ~ /^[A-Za-z0-9._-]+$/) { kind = "file"; printf "" >(dir "/files/" file) }
-		if (kind == "bad") print FILENAME ":" FNR ": a fence must be console, text or a file: " $0
-		in_command = 0
-		next
-	}
-	/^ *```/ { fence = 0; if (kind == "file") close(dir "/files/" file); next }
-	!fence { next }
-	kind == "file" { print >(dir "/files/" file) }
-	kind == "console" && /^\$ / {
-		close_command(); n++; in_command = 1
-		print substr($0, 3) >(dir "/" n ".cmd"); printf "" >(dir "/" n ".want")
-		next
-	}
-	kind == "console" && /^> / && in_command { print substr($0, 3) >(dir "/" n ".cmd"); next }
-	kind == "console" && $0 != "" {
-		if (!n) print FILENAME ":" FNR ": output without a command: " $0
-		in_command = 0; print >(dir "/" n ".want")
-	}
-	END { if (fence) print FILENAME ": a fence is open at the end" }' "$1"
-}
-
-# every line of FILE is in $out or $err
-shown() {
-	local line pattern
-	while IFS= read -r line; do
-		pattern=$(sed 's/[][\.*^$+?(){}|]/\\&/g; s/ *…/.*/g' <<<"$line")
-		printf '%s\n%s\n' "$out" "$err" | grep -qE -- "$pattern" || return 1
-	done <"$1"
-}
-
-# A person takes a moment between two commands; a server may need it. What only asks is
-# asked again, what makes something runs once. Variables stay for the next command.
-run_command() { # FILE WANT PATH-PREFIX
-	local i vars=$3/vars
-	for i in 1 2 3 4 5 6 7 8 9 10; do
-		run timeout 120 env PATH="$3:$PATH" bash -c "
-			BASE_NAMES=\$(compgen -v)
-			[ ! -e '$vars' ] || . '$vars'
-			set -o pipefail
-			$(cat "$1")
-			STATUS_OF_IT=\$?
-			declare -p \$(compgen -v | grep -xE '[A-Z][A-Z0-9_]*' | grep -vxF -e BASE_NAMES -e STATUS_OF_IT -e PIPESTATUS \\
-				-e \"\$BASE_NAMES\") BASH_VERSION | grep -v BASH_VERSION >'$vars'
-			exit \$STATUS_OF_IT"
-		[ "$rc" = 0 ] && shown "$2" && return 0
-		grep -qE 'docker (logs|inspect|exec|ps)|run --rm|cat ' "$1" || return 1
-		sleep 1
-	done
-	return 1
-}
-
-guide() { # ENGINE FILE
-	local e=$1 file=$2 dir n i wrong name first
-	name=$(basename "$file" .md)
-	dir=$W/$e-$name
-	mkdir -p "$dir/files" "$dir/bin"
-	[ "$e" = docker ] || ln -s "$(command -v "$e")" "$dir/bin/docker"
-	chmod 755 "$W" "$dir" "$dir/files"
-	wrong=$(splits "$file" "$dir")
-	is "$e: $name.md is well-formed" "$wrong" ''
-	ln -s "$SRC/build" "$SRC/images" "$dir/files/"
-	n=$(find "$dir" -name '*.cmd' | wc -l)
-	ok "… and has commands ($n)" [ "$n" -gt 0 ]
-	cd "$dir/files" || exit 1
-	for ((i = 1; i <= n; i++)); do
-		first=$(head -1 "$dir/$i.cmd")
-		# only podman has it: another engine is not asked
-		if [ "$e" != podman ] && grep -q '\bpodman ' "$dir/$i.cmd"; then
-			ONLY_PODMAN=$((ONLY_PODMAN + 1))
-			continue
-		fi
-		run_command "$dir/$i.cmd" "$dir/$i.want" "$dir/bin"
-		result $? "$e: $name: $first" || { diag && sed 's/^/# wanted: /' "$dir/$i.want"; }
-		RAN=$((RAN + 1))
-	done
-	cd "$SRC" || exit 1
-	clear_engine "$e"
-}
+# shellcheck source=tests/containers/guide.sh
+. "${BASH_SOURCE%/*}/guide.sh"
 
 each_guide() {
 	local f before=$RAN
 	ONLY_PODMAN=0
-	for f in docs/images/*.md; do guide "$1" "$f"; done
+	for f in docs/images/*.md; do
+		guide "$1" "$f"
+		# goes on with what that guide has made
+		[ "$f" != docs/images/hsm.md ] || guide "$1" docs/debugging.md hsm
+		clear_engine "$1"
+	done
 	echo "# $1: $((RAN - before)) commands run, $ONLY_PODMAN are for podman only"
 }
 
