@@ -1,8 +1,9 @@
 #!/bin/bash
 # The originals of the toolbox (nats, nsc, nk, nats-top of the versions in tools/go.mod)
 # as static programs in build/tools/bin, where tests/interop compares with them, and the
-# npm libraries for NKeys and JWTs in build/tools/npm. On the host; cached by what is
-# asked for. Never fails: without Go or npm the tests say that they were not run.
+# npm libraries for NKeys and JWTs in build/tools/npm, and the schemas of Kubernetes in
+# build/tools/pypi. On the host; cached by what is asked for. Never fails: without Go, npm
+# or pip the tests say that they were not run.
 set -u
 cd "$(dirname "$0")/tools" || exit 0
 out=$(realpath -m ../../../build/tools)
@@ -49,6 +50,26 @@ npm_libraries() {
 	fi
 }
 
+schemas() {
+	local want have
+	want=$(stamp requirements.txt)
+	have=$(cat "$out/pypi.stamp" 2>/dev/null)
+	[ "$want" = "$have" ] && return
+	if ! command -v pip >/dev/null; then
+		say "no pip here: the manifests for Kubernetes will not be held against its schemas"
+		return
+	fi
+	rm -rf "$out/pypi" && mkdir -p "$out/pypi"
+	if timeout 300 pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--only-binary :all: -r requirements.txt -d "$out/pypi" >"$out/pypi.log" 2>&1; then
+		echo "$want" >"$out/pypi.stamp"
+		say "the schemas of Kubernetes are in build/tools/pypi"
+	else
+		say "pip download failed (build/tools/pypi.log): $(tail -1 "$out/pypi.log")"
+	fi
+}
+
 go_tools
 npm_libraries
+schemas
 exit 0

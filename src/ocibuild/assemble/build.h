@@ -73,8 +73,9 @@ int build_fill(struct build *b, struct build_image *im, struct err *e);
 /* Builds the wanted images and publishes the layout. */
 int build_run(struct build *b, struct err *e);
 
-/* Its tags, a list: "1.2.3", "1.2.3-debian", … */
-json_t *build_tags(const struct build_image *im);
+/* Its tags, a list: "1.2.3", "1.2.3-debian", …, a variant's own word ("testing"), and the
+ * first 12 digits of the commit that is known of it (state: what is remembered, or NULL). */
+json_t *build_tags(const struct build_image *im, const json_t *state);
 /* The documents of an image whose layers are there, into im->state. */
 int build_documents(struct build *b, struct build_image *im, struct err *e);
 /* What is attached to an image, anew or as far as it changed, into im->attached; threads

@@ -117,11 +117,11 @@ static json_t *waivers(const struct spec *s)
 static json_t *expanded(const struct build *b, const struct build_image *im, struct err *e)
 {
 	const struct spec *s = im->spec;
-	CLEAN(json) json_t *o = json_pack("{s:s, s:s, s:o, s:s*, s:s, s:s, s:o}", "image", s->name,
-					  "repository", s->definition, "definition",
-					  json_sprintf("images/%s.yaml", s->definition), "variant",
-					  *s->variant ? s->variant : NULL, "summary", s->summary,
-					  "version", im->version, "tags", build_tags(im));
+	CLEAN(json) json_t *o = json_pack(
+		"{s:s, s:s, s:o, s:s*, s:s, s:s, s:o}", "image", s->name, "repository",
+		s->definition, "definition", json_sprintf("images/%s.yaml", s->definition),
+		"variant", *s->variant ? s->variant : NULL, "summary", s->summary, "version",
+		im->version, "tags", build_tags(im, json_object_get(b->known, s->name)));
 	CLEAN(json) json_t *packages = json_array();
 	CLEAN(json) json_t *users = json_array();
 	CLEAN(json) json_t *groups = json_object();

@@ -5,9 +5,12 @@
 #include "base/file.h"
 #include "ocibuild/assemble/build.h"
 #include "ocibuild/oci/oci.h"
+#include "ocibuild/sbom/referrer.h"
+
+#define COMMIT_TAG 12 /* digits of a commit that make a tag */
 
 /* "1.2.3" is also "1.2" and "1"; each with what Debian it is. */
-json_t *build_tags(const struct build_image *im)
+static json_t *version_tags(const struct build_image *im)
 {
 	static const char *const tails[] = {"", "-debian", "-debian13"};
 	json_t *tags = json_array();
@@ -20,6 +23,23 @@ json_t *build_tags(const struct build_image *im)
 			json_array_append_new(
 				tags, json_sprintf("%s%s%s", v, tails[i], im->spec->tag_suffix));
 	}
+	/* of its definition's repository, what `latest` is there: hsm:testing */
+	if (*im->spec->variant)
+		json_array_append_new(tags, json_string(im->spec->variant));
+	return tags;
+}
+
+json_t *build_tags(const struct build_image *im, const json_t *state)
+{
+	const json_t *known = json_object_get(state, "tags");
+	/* It is only in what is attached, so no digest depends on it. Of an image that a
+	 * build left alone, it is the one that was said of it last. */
+	const char *commit = referrer_revision(json_object_get(state, "attached"));
+	json_t *tags = known ? json_copy((json_t *)(uintptr_t)known) : version_tags(im);
+
+	if (commit)
+		json_array_append_new(
+			tags, json_sprintf("%.*s%s", COMMIT_TAG, commit, im->spec->tag_suffix));
 	return tags;
 }
 
@@ -88,7 +108,7 @@ static int put_documents(struct build *b, struct build_image *im, json_t *layers
 	im->state = json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:o, s:O}", "inputs", im->inputs,
 			      "version", im->version, "manifest", manifest, "manifest_size",
 			      (json_int_t)manifest_size, "config", config, "size", size, "unpacked",
-			      unpacked, "tags", build_tags(im), "layers", layers);
+			      unpacked, "tags", version_tags(im), "layers", layers);
 	return im->state ? 0 : err_set(e, ERR_NOMEM, NULL);
 }
 
@@ -132,7 +152,9 @@ int build_publish(struct build *b, struct err *e)
 			continue;
 		json_object_set(all, name, s);
 		json_array_append_new(list, descriptor(s, name));
-		json_array_foreach(json_object_get(s, "tags"), k, tag)
+		CLEAN(json) json_t *tags = build_tags(&b->v[i], s);
+
+		json_array_foreach(tags, k, tag)
 		{
 			snprintf(ref, sizeof(ref), "%s:%s", b->v[i].spec->definition,
 				 json_string_value(tag));
