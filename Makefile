@@ -52,14 +52,14 @@ logs:			## What the cluster has logged
 smoke:			## A signature through the cluster, verified by openssl
 	$(Q)compose/cluster smoke
 shell: dev-rootfs	## A shell in the root file system that all is compiled in
-	$(Q)$(OCI) enter dev -- bash
+	$(Q)$(OCI) enter dev -e IN=dev -- bash
 
 demo: rootfs all	## From nothing to signatures over NATS that openssl verifies
 	$(Q)$(test) demo
 test: rootfs images	## Every test that needs no container engine (SAN=1: unit tests under ASan, UBSan)
 	$(Q)$(if $(SAN),,tests/interop/tools.sh; )$(test) $(if $(SAN),FLAVOUR=san san,test)
-test-containers: images	## Tests on docker and podman, which it installs, starts and stops
-	$(Q)tests/containers/run
+test-containers: rootfs images	## Tests on docker and podman, which it installs, starts and stops
+	$(Q)$(test) build/test/e2e/steady && tests/containers/run
 lint: rootfs all	## Layers, sizes, banned functions, format, shell, man pages, hardening
 	$(Q)$(test) lint
 bench: rootfs all	## Targets and figures
@@ -94,7 +94,7 @@ else
 # ---- inside a rootfs ---------------------------------------------------------------
 FLAVOUR ?= ship
 CC := gcc
-FOLDERS := base crypto ui json nkey proto conn client hsm/launcher hsm/front hsm/keyd hsm/store \
+FOLDERS := base crypto ui json http nkey proto conn client hsm/launcher hsm/front hsm/keyd hsm/store hsm/testing \
 	$(patsubst src/%/,%,$(wildcard src/box/*/ src/ocibuild/*/)) box ocibuild
 HARDEN := -O2 -g -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-asynchronous-unwind-tables \
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections
@@ -113,14 +113,13 @@ O := build/fuzz
 CC := clang
 CFLAGS := $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined -Wall
 endif
-
 srcs = $(wildcard src/$(1)/*.c $(if $(filter hsm/keyd,$(1)),src/hsm/keyd/alg/*.c))
 objs = $(patsubst src/%.c,$(O)/%.o,$(filter-out $(ONLINE),$(call srcs,$(1))))
 lib = $(O)/lib/$(subst /,-,$(1)).a
 NATS := -lnats_static -lprotobuf-c -lssl
 CRYPTO := -lcrypto -lsodium -l25519 -lrandombytes
 # executable: its own folder (linked whole), the folders under it, the libraries
-EXES := hsmd hsm-front hsm-keyd hsm-store signbox nk ocibuild
+EXES := hsmd hsm-front hsm-keyd hsm-store hsm-testing signbox nk ocibuild
 hsmd.dir := hsm/launcher
 hsmd.use := ui json nkey proto crypto base
 hsmd.ld := -lyaml -ljansson -lseccomp $(CRYPTO)
@@ -134,16 +133,16 @@ hsm-store.dir := hsm/store
 hsm-store.use := proto crypto base
 hsm-store.ld := -llmdb -lseccomp $(CRYPTO)
 signbox.dir := box
-signbox.use := $(filter box/%,$(FOLDERS)) client conn proto nkey json ui crypto base
+signbox.use := $(filter box/%,$(FOLDERS)) client conn proto nkey json http ui crypto base
 signbox.ld := -levent_openssl -levent_extra -levent_core $(NATS) -lyaml -ljansson -lseccomp $(CRYPTO) -lcrypt -lm
 ocibuild.dir := ocibuild
 ocibuild.use := $(filter ocibuild/%,$(FOLDERS)) json ui crypto base
 ocibuild.ld = $(shell pkgconf --static --libs libarchive) -lyaml -ljansson -lcrypto -lzstd -lz
-$(eval nk.dir := box/nk)$(eval nk.use := ui nkey json crypto base)$(eval nk.ld := -ljansson -lsodium)
+$(eval nk.dir := box/nk)$(eval nk.use := ui nkey json crypto base)$(eval nk.ld := -ljansson -lsodium)$(eval hsm-testing.dir := hsm/testing)$(eval hsm-testing.use := $(nk.use))$(eval hsm-testing.ld := -ljansson $(CRYPTO))
 BIN := $(addprefix build/bin/,$(EXES))
 
 .PHONY: all test lint bench demo fuzz san
-all: build/bin/SHA256SUMS $(foreach l,$(FOLDERS),$(call lib,$(l)))
+all: build/bin/SHA256SUMS build/lib/libsignbox-client.a $(foreach l,$(FOLDERS),$(call lib,$(l)))
 
 $(O)/%.o: src/%.c Makefile VERSION
 	@mkdir -p $(@D)
@@ -155,6 +154,8 @@ $(call lib,$(1)): $(filter-out $(O)/$(1)/main.o,$(call objs,$(1)))
 	$(Q)mkdir -p $$(@D); rm -f $$@; ar rcsD $$@ $$^
 endef
 $(foreach l,$(FOLDERS),$(eval $(call lib_rule,$(l))))
+build/lib/libsignbox-client.a: src/client/library.sh src/client/signbox.h $(foreach l,client conn proto nkey json crypto base,$(call lib,$(l)))
+	$(call say,LIB,$(@F)) src/client/library.sh $(VERSION) src/client/signbox.h $@ $(filter %.a,$^)
 
 # with debug information in build/obj/bin, stripped in build/bin
 define exe_rule
@@ -172,7 +173,7 @@ build/bin/%.linked: $(O)/bin/% build/bin/ocibuild
 build/bin/SHA256SUMS: $(BIN) $(BIN:=.linked)
 	$(Q)cd build/bin && sha256sum $(notdir $(BIN)) > SHA256SUMS
 
-# tests: each file is a program, linked with what it needs of all folders
+# tests: each file is a program
 T := $(if $(filter ship,$(FLAVOUR)),build/test,$(O)/test)
 PROGRAMS := $(patsubst tests/%.c,$(T)/%,$(wildcard tests/unit/test_*.c \
 	$(if $(filter ship,$(FLAVOUR)),tests/e2e/*.c tests/bench/*.c))) $(T)/ocibuild
@@ -192,7 +193,7 @@ $(T)/%.o: tests/%.c Makefile
 $(T)/%: tests/%.c $(T)/lib.a $(ALL_A) Makefile
 	@mkdir -p $(@D)
 	$(call say,TEST,$*) $(CC) $(BASE) -Itests $(filter-out -Werror -Wmissing-prototypes,$(CFLAGS)) \
-		-MMD -MP -MF $@.d -o $@ $< $(if $(filter e2e/stub_hsm,$*),$(LDFLAGS)) \
+		-MMD -MP -MF $@.d -o $@ $< $(if $(filter e2e/stub_hsm e2e/steady,$*),$(LDFLAGS) -Xlinker --no-warnings) \
 		-Wl,--start-group $(T)/lib.a $(ALL_A) -Wl,--end-group $(ALL_LD) $(if $(filter unit/%,$*),-lcmocka)
 
 $(T)/ocibuild: $(ONLINE_DEP)

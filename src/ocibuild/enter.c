@@ -120,14 +120,31 @@ static int into_chroot(const struct enter *en, struct err *e)
 	return 0;
 }
 
+/* For a person at a terminal: what it can show, and (Debian's bashrc puts it into the
+ * prompt) where they are. No file that is built depends on either. */
+static int set_terminal(const struct enter *en, const char *term)
+{
+	const char *slash = strrchr(en->root, '/');
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return 0;
+	if (term && setenv("TERM", term, 1) < 0)
+		return -1;
+	return setenv("debian_chroot", slash ? slash + 1 : en->root, 1);
+}
+
 static int set_env(const struct enter *en, struct err *e)
 {
+	CLEAN(free) char *term = getenv("TERM") ? strdup(getenv("TERM")) : NULL;
+
 	if (clearenv() != 0)
 		return err_set(e, ERR_NOMEM, NULL);
 	for (size_t i = 0; i < NFIXED; i++)
 		putenv((char *)(uintptr_t)fixed_env[i]);
 	if (en->cache)
 		putenv((char *)(uintptr_t)"SIGNBOX_CACHE=" ENTER_CACHE);
+	if (set_terminal(en, term) < 0)
+		return err_set(e, ERR_NOMEM, NULL);
 	for (size_t i = 0; en->env && en->env[i]; i++)
 		putenv(en->env[i]);
 	return 0;

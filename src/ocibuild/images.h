@@ -12,6 +12,8 @@ int images_plan(struct cli *c, struct err *e);
 int images_build(struct cli *c, struct err *e);
 int images_verify(struct cli *c, struct err *e);
 int images_inspect(struct cli *c, struct err *e);
+/* Of a file: what images_inspect does with an archive. */
+int images_inspect_archive(struct cli *c, const char *file, struct err *e);
 int images_check(struct cli *c, struct err *e);
 int images_diff(struct cli *c, struct err *e);
 int images_tree(struct cli *c, struct err *e);

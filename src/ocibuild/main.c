@@ -102,6 +102,7 @@ static const struct cli_opt save_opts[] = {
 	{"output", 'o', "FILE", "Write FILE in one step; -: standard output (the default)"},
 	{"prefix", 0, "PREFIX", "What tags begin with (signbox)"},
 	{"attached", 0, NULL, "With SBOMs and provenance, which are for registries"},
+	{"bundle", 0, NULL, "The same, and FILE.sha256 for `sha256sum -c`, for -o FILE"},
 	{0},
 };
 static const struct cli_opt load_opts[] = {
@@ -132,8 +133,11 @@ static const struct cli_opt tree_opts[] = {
 	{0},
 };
 static const struct cli_opt check_opts[] = {
-	{"variant", 0, "VARIANT", "Apply the rules for runtime, compat, debug or dev"},
-	{"waived", 0, NULL, "Print what the definitions waive, too"},
+	{"variant", 0, "VARIANT", "Apply the rules for runtime, testing, compat, debug or dev"},
+	{"waived", 0, NULL, "Print what is waived, too"},
+	{"derived", 0, NULL,
+	 "Others built it on one of these images: leave out rules about what is attached"},
+	{"waivers", 0, "FILE", "Take waivers of such an image from FILE, as a definition has them"},
 	{"rules", 0, NULL, "Print the rules, and check nothing"},
 	{0},
 };
@@ -190,20 +194,26 @@ static const struct cli_cmd commands[] = {
 	 .about = "Exit status 8: an image differs, is damaged or is not in the layout; what\n"
 		  "differs first is named."},
 	{.path = "inspect",
-	 .help = "Prints the manifest and the configuration of a built image",
-	 .args = "IMAGE",
+	 .help = "Prints the manifest and the configuration of a built image, or what an archive "
+		 "has",
+	 .args = "IMAGE|FILE",
 	 .run = images_inspect,
-	 .examples = EXAMPLES("ocibuild inspect static --json")},
+	 .examples = EXAMPLES("ocibuild inspect static --json", "ocibuild inspect signbox.tar"),
+	 .about = "Of an archive (docker save, podman save, ocibuild save) every digest is "
+		  "verified."},
 	{.path = "check",
 	 .help = "Looks whether images keep the policy, by what is in their files",
 	 .args = "[IMAGE...]",
 	 .opts = check_opts,
 	 .run = images_check,
-	 .examples = EXAMPLES("ocibuild check", "ocibuild check hsm --waived",
-			      "ocibuild check --rules", "ocibuild check /tmp/layout:NAME"),
+	 .examples =
+		 EXAMPLES("ocibuild check", "ocibuild check hsm --waived", "ocibuild check --rules",
+			  "ocibuild check /tmp/layout:NAME", "ocibuild check --derived image.tar"),
 	 .about =
-		 "IMAGE is a definition's, NAME:TAG, or DIR:NAME in another OCI layout; there the\n"
-		 "strictest rules hold, those for runtime, unless --variant says otherwise.\n"
+		 "IMAGE is a definition's, NAME:TAG, or DIR:NAME in another OCI layout, or\n"
+		 "FILE:NAME in an archive of docker save or podman save (:NAME may be left out of\n"
+		 "one that has one image); there the strictest rules hold, those for runtime,\n"
+		 "unless --variant says otherwise.\n"
 		 "Exit status 1: something was found."},
 	{.path = "diff",
 	 .help = "Tells what two images differ in: files, packages, configuration",
@@ -229,8 +239,8 @@ static const struct cli_cmd commands[] = {
 	 .args = "[IMAGE...]",
 	 .opts = save_opts,
 	 .run = images_save,
-	 .examples =
-		 EXAMPLES("ocibuild save -o signbox.tar", "ocibuild save hsm box | podman load")},
+	 .examples = EXAMPLES("ocibuild save -o signbox.tar", "ocibuild save hsm box | podman load",
+			      "ocibuild save --bundle -o signbox-" SIGNBOX_VERSION ".tar")},
 	{.path = "load",
 	 .help = "Loads images into docker or podman, and checks what it made of them",
 	 .args = "[IMAGE...]",

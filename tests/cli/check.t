@@ -127,6 +127,7 @@ def seed():
 
 passes("the clean image passes")
 passes("… as a compat image too", variant="compat")
+passes("… as a test image", variant="testing")
 passes("… with the libraries of a package too", files=libc)
 
 # ---- files -----------------------------------------------------------------
@@ -208,6 +209,8 @@ breaks("shell", "bash under another name", "usr/bin/t", owner={"usr/bin/t": "bas
        files=libc + bash, labels={"signbox.shell": "bash"})
 busy = saying("busy", "BusyBox v1.37.0", "applet not found")
 breaks("shell", "busybox by its applet table", "usr/bin/b", files=[entry("usr/bin/b", busy, mode=0o755)],
+       labels={"signbox.shell": "busybox"})
+breaks("shell", "… in a test image", "usr/bin/b", variant="testing", files=[entry("usr/bin/b", busy, mode=0o755)],
        labels={"signbox.shell": "busybox"})
 breaks("shell", "by name", "usr/bin/zsh", files=[entry("usr/bin/zsh", prog, mode=0o755)], labels={"signbox.shell": "zsh"})
 breaks("shell", "a link by name", "usr/bin/sh", files=[l("usr/bin/sh", "prog")], labels={"signbox.shell": "bash"})

@@ -27,7 +27,7 @@ is(join(' ', sort keys %man), join(' ', map { $_->{name} } @{decode_json(scalar 
 	'every definition and variant is built');
 my %cfg = map { $_ => decode_json(slurp(blob($man{$_}{config}{digest})))->{config} } keys %man;
 my %variant = map { $_ => $cfg{$_}{Labels}{'signbox.variant'} } keys %man;
-is($variant{$_}, /-(\w+)$/ && $_ ne 'ktls-utils' ? $1 : $_ eq 'dev' ? 'dev' : $_ eq 'busybox' ? 'debug' : 'runtime',
+is($variant{$_}, /^dev\b/ ? 'dev' : /-(\w+)$/ && $_ ne 'ktls-utils' ? $1 : $_ eq 'busybox' ? 'debug' : 'runtime',
 	"$_: its variant") for sort keys %man;
 
 # dev is large: what stands on it is another small layer, and tests/cli/image_tests.t runs it
@@ -74,7 +74,7 @@ for my $name (@small) {
 		map { split /\n/, slurp($_) } glob "$tmp/$name/var/lib/dpkg/status.d/*.md5sums";
 	my %ours = map { ("./$_" => 1) } qw(etc/passwd etc/group etc/nsswitch.conf usr/share/doc/signbox/copyright
 		etc/signbox/hsm.yaml etc/nats/nats-server.conf etc/softhsm2.conf etc/tlshd/config usr/bin/signbox),
-		map { "usr/bin/$_" } qw(hsmd hsm-front hsm-keyd hsm-store nk);
+		map { "usr/bin/$_" } qw(hsmd hsm-front hsm-keyd hsm-store hsm-testing nk);
 	my @orphans = grep { !$owned{$_} && !$ours{$_} && !m{^\./var/lib/dpkg/status\.d/} } split /\n/, found($name, '-type f');
 	is("@orphans", '', "$name: every file is of a package or of the project");
 	next if $variant{$name} ne 'runtime';
@@ -91,7 +91,8 @@ is("@elf", '', 'no program in static');
 like(slurp("$tmp/static/etc/os-release"), qr/^ID=debian$/m, 'os-release');
 like(slurp("$tmp/static/etc/os-release"), qr/^PRETTY_NAME="Signbox/m, '… with our name');
 for my $p (qw(hsmd hsm-front hsm-keyd hsm-store)) {
-	is(sha256_hex(slurp("$tmp/hsm/usr/bin/$p")), sha256_hex(slurp("$ENV{BIN}/$p")), "hsm has $p as it was built");
+	is(sha256_hex(slurp("$tmp/$_/usr/bin/$p")), sha256_hex(slurp("$ENV{BIN}/$p")), "$_ has $p as it was built")
+		for qw(hsm hsm-testing);
 }
 for my $name (qw(hsm box)) {
 	my %linked = map { /^(\S+) / ? ($1 => 1) : () } map { split /\n/, slurp("$ENV{BIN}/$_.linked") }
@@ -101,7 +102,8 @@ for my $name (qw(hsm box)) {
 	is("@lost", '', '… with copyright text and package data of each');
 }
 my $dev = "$ENV{BUILD}/rootfs/dev";
-for my $p (qw(hsmd hsm-front hsm-keyd hsm-store signbox ocibuild)) {
+ok(-e "$tmp/hsm-testing/usr/bin/hsm-testing" && !-e "$tmp/hsm/usr/bin/hsm-testing", 'what sets itself up is in the test image only');
+for my $p (qw(hsmd hsm-front hsm-keyd hsm-store hsm-testing signbox ocibuild)) {
 	is(scalar `$ocibuild linked $ENV{BUILD}/obj/bin/$p.map --root $dev`, slurp("$ENV{BIN}/$p.linked"), "linked: $p");
 }
 is(scalar `$ocibuild linked $ENV{SRC}/README.md --root $dev 2>&1`, "ocibuild: $ENV{SRC}/README.md: this is no map of the linker (-Wl,-Map)\n",

@@ -410,6 +410,7 @@ my %v = named(slurp('build/images/index.json'));
 $_ = $_->{digest} for values %v;
 is($v{'vv:0.1.0-debian13-more'}, $v{'vv-more'}, "tags are those of the definition's repository, with a suffix");
 is($v{'vv:0-moved'}, $v{'vv-moved'}, '… each one');
+is("$v{'vv:more'} $v{'vv:moved'}", "$v{'vv-more'} $v{'vv-moved'}", "… and the variant's word alone");
 ok(!grep({ /^vv-\w+:/ } keys %v), '… and there is no other repository');
 my ($more, $moved, $vv) = map { doc($v{$_}) } qw(vv-more vv-moved vv);
 is_deeply([map { $_->{digest} } @{$more->{layers}}[0, 1]], [map { $_->{digest} } @{$vv->{layers}}],

@@ -48,9 +48,10 @@ plan skip_all => 'no rootfs dev: run `make`' unless -e "$ENV{BUILD}/rootfs/dev.s
 
 # one state of the inputs, whatever happens to the sources meanwhile
 my $inputs = "$tmp/inputs";
-make_path("$inputs/build");
+make_path("$inputs/build", "$inputs/src/client");
 system("cp -r $ENV{SRC}/images $ENV{SRC}/rootfs $ENV{SRC}/LICENSE $ENV{SRC}/VERSION $inputs/"
-	. " && cp -r $ENV{BIN} $inputs/build/bin") == 0 or die;
+	. " && cp $ENV{SRC}/src/client/signbox.h $inputs/src/client/"
+	. " && cp -r $ENV{BIN} $ENV{BUILD}/lib $inputs/build/") == 0 or die;
 $ocibuild = "$inputs/build/bin/ocibuild";
 
 sub project {
@@ -119,7 +120,7 @@ SKIP: {
 	my $user = "$tmp/user";
 	project($user);
 	lend_rootfs($user);
-	system("chown -R 12345:12345 $user/build/bin $user/images $user/rootfs && chown 12345:12345 $user $user/build $user/build/rootfs") == 0 or die;
+	system("chown -R 12345:12345 $user/build/bin $user/build/lib $user/src $user/images $user/rootfs && chown 12345:12345 $user $user/build $user/build/rootfs") == 0 or die;
 	ok_run("cd $user && umask 027; exec setpriv --reuid 12345 --regid 12345 --clear-groups $ocibuild build -j 1",
 		'a build as an ordinary user, with one thread');
 	is_deeply(layout("$user/build/images"), $first, '… gives the same bytes');
@@ -134,12 +135,14 @@ sub inputs_of {
 	my $known = decode_json(slurp("$dir/images.json") // '{}');
 	return {map { $_ => $known->{$_}{inputs} } keys %$known};
 }
-# name => digest of every image. Not of its documents: provenance may name a commit.
+# name => digest of every image. Not of its documents: provenance may name a commit, and
+# then that is a tag, too.
 sub rows {
 	my ($dir) = @_;
 	my $index = decode_json(slurp("$dir/index.json"));
 	return {map { $_->{annotations}{'org.opencontainers.image.ref.name'} => $_->{digest} }
-		grep { $_->{annotations}{'org.opencontainers.image.ref.name'} } @{$index->{manifests}}};
+		grep { ($_->{annotations}{'org.opencontainers.image.ref.name'} // ':' . '0' x 12) !~ /:[0-9a-f]{12}(?:-|$)/ }
+		@{$index->{manifests}}};
 }
 SKIP: {
 	my ($theirs, $ours) = map { inputs_of($_) } $ENV{BUILD}, "$one/build";

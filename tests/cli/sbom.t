@@ -300,6 +300,8 @@ t.same(index(other + "/build"), one, "… every document is the same")
 t.ok({f: read(f"{other}/build/sbom/{f}") for f in os.listdir(other + "/build/sbom")}
      == {f: read(f"{tmp}/build/sbom/{f}") for f in os.listdir(tmp + "/build/sbom")}, "… and the files for people")
 commit = "0123456789abcdef" * 2 + "01234567"
+before = {m["annotations"][REF]: m["digest"] for m in json.loads(read(layout + "/index.json"))["manifests"]
+          if REF in m.get("annotations", {})}
 builds("with a commit", "--revision", commit)
 second = load(layout)
 t.ok({n: (v[0], v[2][SPDX], v[2][CDX]) for n, v in second.items()} == {n: (v[0], v[2][SPDX], v[2][CDX]) for n, v in first.items()},
@@ -307,6 +309,19 @@ t.ok({n: (v[0], v[2][SPDX], v[2][CDX]) for n, v in second.items()} == {n: (v[0],
 said = go_read("intoto", second["app"][2][INTOTO][2])
 t.same((said["Commit"], said["Source"]), (commit, "git+https://example.org/x.git@" + commit), "… the provenance names it")
 t.same(second["app"][2][INTOTO][0]["annotations"]["org.opencontainers.image.revision"], commit, "… and its annotation")
+
+
+def tags():
+    return {m["annotations"][REF]: m["digest"] for m in json.loads(read(layout + "/index.json"))["manifests"]
+            if REF in m.get("annotations", {})}
+
+
+short = "app:" + commit[:12]
+t.ok(short not in before and tags().get(short) == tags()["app"] == before["app"], "… and a tag of the image, which is the same", tags())
+t.ok(commit[:12] in next(i["tags"] for i in json.loads(p.run("ls", "--json")[1]) if i["name"] == "app"), "… that ls tells")
+t.ok(all(commit[:12] in json.loads(p.run(*c, "app", "--json")[1])["tags"] for c in (("show", "--expanded"), ("inspect",))), "… and show, inspect")
+t.same(p.run("save", short, "-o", tmp + "/short.tar")[0], 0, "… and save takes")
+os.unlink(tmp + "/short.tar")
 builds("without one again")
 t.ok(load(layout) == second, "… what is true of an image that was not built again stays")
 builds("with it in the other folder", "--revision", commit, cwd=other)

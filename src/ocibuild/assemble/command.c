@@ -1,7 +1,9 @@
 #include "ocibuild/assemble/command.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
+#include "ocibuild/oci/view.h"
 #include "ocibuild/options.h"
 
 int command_open(const struct cli *c, struct current *cur, struct build *b, struct err *e)
@@ -22,6 +24,20 @@ int command_open(const struct cli *c, struct current *cur, struct build *b, stru
 	if (!b->n)
 		return err_set(e, ERR_CONFIG, "no definition in %s has the stanza `image`",
 			       cur->images);
+	return 0;
+}
+
+int command_locate(const char *layout, const char *arg, struct unpack *u, char dir[static 4096],
+		   const char **ref, struct err *e)
+{
+	struct stat st;
+
+	view_locate(layout, arg, dir, ref);
+	if (stat(dir, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (unpack_open(u, dir, e))
+		return -1;
+	snprintf(dir, 4096, "%s", u->dir);
 	return 0;
 }
 

@@ -63,7 +63,7 @@ static int list(const struct cli *c, struct build *b, bool after, struct err *e)
 			out,
 			json_pack("{s:s, s:s, s:o, s:s, s:s?, s:s, s:O?, s:O?, s:O?, s:O?, s:b}",
 				  "name", name, "repository", im->spec->definition, "tags",
-				  build_tags(im), "version", im->version, "base", im->spec->base,
+				  build_tags(im, s), "version", im->version, "base", im->spec->base,
 				  "summary", im->spec->summary, "manifest",
 				  json_object_get(s, "manifest"), "size",
 				  json_object_get(s, "size"), "unpacked",
@@ -118,8 +118,11 @@ int images_inspect(struct cli *c, struct err *e)
 {
 	CLEAN(current) struct current cur = {0};
 	CLEAN(build) struct build b = {0};
+	struct stat st;
 	json_t *s;
 
+	if (stat(c->argv[0], &st) == 0 && S_ISREG(st.st_mode))
+		return images_inspect_archive(c, c->argv[0], e);
 	if (command_open(c, &cur, &b, e) || !(s = state_of(&b, c->argv[0], e)))
 		return -1;
 	CLEAN(json) json_t *m = oci_get_json(b.dir, command_str(s, "manifest"), e);
@@ -131,9 +134,10 @@ int images_inspect(struct cli *c, struct err *e)
 
 	if (!cfg)
 		return -1;
-	CLEAN(json) json_t *o = json_pack("{s:s, s:O, s:O, s:O, s:O}", "name", c->argv[0], "digest",
-					  json_object_get(s, "manifest"), "tags",
-					  json_object_get(s, "tags"), "manifest", m, "config", cfg);
+	CLEAN(json) json_t *o =
+		json_pack("{s:s, s:O, s:o, s:O, s:O}", "name", c->argv[0], "digest",
+			  json_object_get(s, "manifest"), "tags",
+			  build_tags(build_find(&b, c->argv[0]), s), "manifest", m, "config", cfg);
 
 	if (!o)
 		return err_set(e, ERR_NOMEM, NULL);

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/enc.h"
+#include "base/file.h"
 #include "ocibuild/assemble/load.h"
 #include "ocibuild/assemble/save.h"
 #include "ocibuild/images.h"
@@ -45,20 +46,34 @@ static void note_unpacked(const struct save *s)
 				     s->v[i].name);
 }
 
+/* FILE.sha256, as `sha256sum -c` reads it in the folder of both. */
+static int write_sum(const char *path, const char *hex, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	char beside[4200], line[4200];
+	int n = snprintf(line, sizeof(line), "%s  %s\n", hex, slash ? slash + 1 : path);
+
+	if (snprintf(beside, sizeof(beside), "%s.sha256", path) >= (int)sizeof(beside))
+		return err_set(e, ERR_BAD_INPUT, "the name of the file is too long");
+	return file_output(beside, line, (size_t)n, 0644, e);
+}
+
 int images_save(struct cli *c, struct err *e)
 {
 	CLEAN(save) struct save s = {0};
 	const char *path = cli_str(c, "output");
-	bool to_stdout = !path || strcmp(path, "-") == 0;
+	bool to_stdout = !path || strcmp(path, "-") == 0, bundle = cli_has(c, "bundle");
 	char hex[65];
 	uint8_t md[32];
 
+	if (to_stdout && bundle)
+		return cli_usage(e, "--bundle writes two files: give -o FILE");
 	if (to_stdout && isatty(1))
 		return cli_usage(e, "an archive is not for a terminal: give -o FILE");
 	if (to_stdout && cli_has(c, "json"))
 		return cli_usage(e, "the archive goes to standard output: --json needs -o FILE");
-	if (open_save(c, (struct save_from){.attached = cli_has(c, "attached")}, c->argc, c->argv,
-		      &s, e))
+	if (open_save(c, (struct save_from){.attached = bundle || cli_has(c, "attached")}, c->argc,
+		      c->argv, &s, e))
 		return -1;
 	if (to_stdout ? save_write(&s, 1, md, e) : save_file(&s, path, md, e))
 		return -1;
@@ -66,6 +81,8 @@ int images_save(struct cli *c, struct err *e)
 	if (to_stdout)
 		return 0;
 	enc_hex(hex, md, 32);
+	if (bundle && write_sum(path, hex, e))
+		return -1;
 	if (!cli_has(c, "json")) {
 		printf("wrote %s: %zu image%s, %.1f MB, sha256 %s\n", path, s.n,
 		       s.n == 1 ? "" : "s", (double)s.bytes / 1e6, hex);

@@ -4,18 +4,26 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "ocibuild/assemble/command.h"
 #include "ocibuild/check/check.h"
 #include "ocibuild/current.h"
 #include "ocibuild/images.h"
 #include "ocibuild/options.h"
+#include "ocibuild/spec_checks.h"
 #include "ui/table.h"
 #include "json/json.h"
+#include "json/yaml.h"
+
+#define MAX_WAIVERS (1u << 20)
 
 /* One image of a run. */
 struct job {
 	const char *name; /* as it was asked for */
 	char dir[4096];
 	const char *ref;
+	struct unpack unpacked;
+	const struct spec *base;     /* that it is derived from, when it is known */
+	struct spec_waiver *waivers; /* the file's and the base's */
 	struct check check;
 	struct err err;
 	int rc;
@@ -25,6 +33,8 @@ struct jobs {
 	struct job *v;
 	size_t n;
 	struct spec_set set;
+	struct json_doc doc; /* of --waivers */
+	struct spec given;   /* its waivers */
 	char layout[4096];
 	uint64_t bytes;
 	struct progress progress;
@@ -33,9 +43,14 @@ struct jobs {
 
 static void jobs_free(struct jobs *j)
 {
-	for (size_t i = 0; i < j->n; i++)
+	for (size_t i = 0; i < j->n; i++) {
 		check_free(&j->v[i].check);
+		unpack_free(&j->v[i].unpacked);
+		free(j->v[i].waivers);
+	}
 	free(j->v);
+	free(j->given.waivers);
+	json_doc_free(&j->doc);
 	spec_set_free(&j->set);
 }
 
@@ -100,13 +115,106 @@ static int choose_variant(const struct cli *c, const struct spec *s, struct job 
 		name = json_string_value(json_object_get(labels, "signbox.variant"));
 		if (!name || !check_variant_by_name(name))
 			return err_set(e, ERR_CONFIG,
-				       "%s: its label signbox.variant is none of runtime, compat, "
-				       "debug and dev",
+				       "%s: its label signbox.variant is none of runtime, testing, "
+				       "compat, debug and dev",
 				       j->name);
 	}
 	j->check.variant = check_variant_by_name(name);
 	if (!j->check.variant)
-		return cli_usage(e, "--variant is runtime, compat, debug or dev");
+		return cli_usage(e, "--variant is runtime, testing, compat, debug or dev");
+	return 0;
+}
+
+/* Those of somebody else's image, in the form that they have in a definition. */
+static int read_waivers(const struct cli *c, struct jobs *js, struct err *e)
+{
+	const char *path = cli_str(c, "waivers");
+	json_t *list = NULL;
+	const struct json_want want[] = {
+		{.key = "waivers", .kind = JSON_IS_ARR, .out = &list, .need = true},
+		{0},
+	};
+
+	if (!path)
+		return 0;
+	if (yaml_parse_file(&js->doc, path, MAX_WAIVERS, e) ||
+	    json_fields(&js->doc, js->doc.root, want, e))
+		return -1;
+	return spec_checks_waivers(&js->given, &js->doc, list, e);
+}
+
+/* The digests of its layers, unpacked; NULL: it is not there. */
+static json_t *diff_ids(const char *dir, const char *ref)
+{
+	char digest[OCI_DIGEST_LEN];
+
+	if (view_resolve(dir, ref, digest, NULL, NULL))
+		return NULL;
+	CLEAN(json) json_t *m = oci_get_json(dir, digest, NULL);
+	const char *config = command_str(json_object_get(m, "config"), "digest");
+	CLEAN(json) json_t *c = strlen(config) == 71 ? oci_get_json(dir, config, NULL) : NULL;
+
+	return json_incref(json_object_get(json_object_get(c, "rootfs"), "diff_ids"));
+}
+
+/* The image of a definition that has the same layers below: the one with the most. What
+ * its definition waives is not for others to mend. */
+static const struct spec *find_base(const struct jobs *js, const struct job *j, size_t *most)
+{
+	CLEAN(json) json_t *ids = diff_ids(j->dir, j->ref);
+	const struct spec *found = NULL;
+
+	*most = 0;
+	for (size_t i = 0; i < js->set.n; i++) {
+		CLEAN(json) json_t *below =
+			js->set.v[i].image.is ? diff_ids(js->layout, js->set.v[i].name) : NULL;
+		size_t n = json_array_size(below), k = 0;
+
+		while (k < n && json_equal(json_array_get(below, k), json_array_get(ids, k)))
+			k++;
+		if (k == n && n > *most) {
+			*most = n;
+			found = &js->set.v[i];
+		}
+	}
+	return found;
+}
+
+/* Waivers of the command line, and those of what it stands on. */
+static int derived_waivers(const struct cli *c, const struct jobs *js, struct job *j, struct err *e)
+{
+	size_t n = js->given.nwaivers;
+
+	j->check.derived = cli_has(c, "derived");
+	j->base = j->check.derived ? find_base(js, j, &j->check.below) : NULL;
+	j->check.inherited = n;
+	j->waivers = calloc(n + (j->base ? j->base->nwaivers : 0) + 1, sizeof(*j->waivers));
+	if (!j->waivers)
+		return err_set(e, ERR_NOMEM, NULL);
+	if (n)
+		memcpy(j->waivers, js->given.waivers, n * sizeof(*j->waivers));
+	for (size_t i = 0; j->base && i < j->base->nwaivers; i++)
+		j->waivers[n++] = j->base->waivers[i];
+	j->check.waivers = j->waivers;
+	j->check.nwaivers = n;
+	j->check.waivers_file = js->doc.name;
+	return 0;
+}
+
+/* Whose rules and waivers: a definition's, or what the command line says. */
+static int choose_policy(const struct cli *c, const struct jobs *js, const struct spec *s,
+			 struct job *j, struct err *e)
+{
+	if (s && (cli_has(c, "derived") || cli_has(c, "waivers")))
+		return cli_usage(e,
+				 "%s is of a definition: its waivers are there, and it is derived "
+				 "from nothing",
+				 j->name);
+	if (!s)
+		return derived_waivers(c, js, j, e);
+	j->check.definition = s->definition;
+	j->check.waivers = s->waivers;
+	j->check.nwaivers = s->nwaivers;
 	return 0;
 }
 
@@ -118,7 +226,8 @@ static int add_job(const struct cli *c, struct jobs *js, const char *arg, struct
 	uint64_t bytes;
 
 	j->name = arg;
-	view_locate(js->layout, arg, j->dir, &j->ref);
+	if (command_locate(js->layout, arg, &j->unpacked, j->dir, &j->ref, e))
+		return -1;
 	if (strcmp(j->dir, js->layout) == 0 && j->ref) {
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(j->ref, ":"), j->ref);
 		s = spec_find(&js->set, name);
@@ -132,12 +241,7 @@ static int add_job(const struct cli *c, struct jobs *js, const char *arg, struct
 	js->bytes += bytes;
 	j->check.dir = j->dir;
 	j->check.ref = j->ref;
-	if (s) {
-		j->check.definition = s->definition;
-		j->check.waivers = s->waivers;
-		j->check.nwaivers = s->nwaivers;
-	}
-	return choose_variant(c, s, j, e);
+	return choose_policy(c, js, s, j, e) ? -1 : choose_variant(c, s, j, e);
 }
 
 static int open_jobs(const struct cli *c, struct jobs *js, struct err *e)
@@ -153,6 +257,8 @@ static int open_jobs(const struct cli *c, struct jobs *js, struct err *e)
 			return -1;
 		js->set = (struct spec_set){0};
 	}
+	if (read_waivers(c, js, e))
+		return -1;
 	max = (size_t)c->argc + js->set.n;
 	js->v = calloc(max + 1, sizeof(*js->v));
 	if (!js->v)
@@ -178,6 +284,16 @@ static json_t *finding_json(const struct check_finding *f)
 	return o;
 }
 
+static json_t *left_out(const struct check *k)
+{
+	json_t *list = json_array();
+
+	for (const struct check_rule *r = check_rules; r->id; r++)
+		if ((r->variants & k->variant) && !check_applies(k, r))
+			json_array_append_new(list, json_string(r->id));
+	return list;
+}
+
 static json_t *job_json(const struct job *j)
 {
 	json_t *found = json_array(), *waived = json_array();
@@ -185,9 +301,10 @@ static json_t *job_json(const struct job *j)
 	for (size_t i = 0; i < j->check.n; i++)
 		json_array_append_new(j->check.v[i].waiver ? waived : found,
 				      finding_json(&j->check.v[i]));
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "image", j->name, "digest",
+	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:s?}", "image", j->name, "digest",
 			 j->check.digest, "variant", check_variant_name(j->check.variant), "files",
-			 (json_int_t)j->check.view.n, "findings", found, "waived", waived);
+			 (json_int_t)j->check.view.n, "findings", found, "waived", waived,
+			 "left_out", left_out(&j->check), "base", j->base ? j->base->name : NULL);
 }
 
 static void findings_table(const struct jobs *js, bool waived)
@@ -220,12 +337,12 @@ static void findings_table(const struct jobs *js, bool waived)
 	putchar('\n');
 }
 
-static size_t count_rules(enum check_variant v)
+static size_t count_rules(const struct check *k)
 {
 	size_t n = 0;
 
 	for (const struct check_rule *r = check_rules; r->id; r++)
-		n += (r->variants & v) != 0;
+		n += check_applies(k, r);
 	return n;
 }
 
@@ -245,11 +362,24 @@ static void print_summary(const struct jobs *js)
 		table_text(t, js->v[i].name);
 		table_text(t, check_variant_name(k->variant));
 		table_num(t, (int64_t)k->view.n);
-		table_num(t, (int64_t)count_rules(k->variant));
+		table_num(t, (int64_t)count_rules(k));
 		table_num(t, (int64_t)k->standing);
 		table_num(t, (int64_t)(k->n - k->standing));
 	}
 	table_print(t, stdout);
+	for (size_t i = 0; i < js->n; i++) {
+		if (js->v[i].base)
+			printf("%s: it stands on %s, whose waivers hold for it\n", js->v[i].name,
+			       js->v[i].base->name);
+		CLEAN(json) json_t *list = left_out(&js->v[i].check);
+		json_t *v;
+		size_t k;
+
+		json_array_foreach(list, k, v)
+			printf("%s: the rule '%s' was left out: it judges what only ocibuild "
+			       "attaches\n",
+			       js->v[i].name, json_string_value(v));
+	}
 }
 
 /* ---- the run ---- */

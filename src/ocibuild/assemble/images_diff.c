@@ -140,15 +140,16 @@ static int read_both(struct diff_side *a, struct diff_side *b, struct err *e)
 	return err_set(e, x.rc ? x.err.code : y.err.code, "%s", x.rc ? x.err.text : y.err.text);
 }
 
-static int open_side(const struct cli *c, int i, struct diff_side *s, char dir[static 4096],
-		     uint64_t *bytes, struct err *e)
+static int open_side(const struct cli *c, int i, struct diff_side *s, struct unpack *u,
+		     char dir[static 4096], uint64_t *bytes, struct err *e)
 {
 	struct current cur = {0};
 	char layout[4096], digest[OCI_DIGEST_LEN];
 
 	options_current(c, &cur);
 	snprintf(layout, sizeof(layout), "%s/images", cur.build);
-	view_locate(layout, c->argv[i], dir, &s->ref);
+	if (command_locate(layout, c->argv[i], u, dir, &s->ref, e))
+		return -1;
 	s->dir = dir;
 	return view_resolve(dir, s->ref, digest, bytes, e);
 }
@@ -194,12 +195,15 @@ int images_diff(struct cli *c, struct err *e)
 {
 	CLEAN(diff_side) struct diff_side a = {0};
 	CLEAN(diff_side) struct diff_side b = {0};
+	CLEAN(unpack) struct unpack ua = {0};
+	CLEAN(unpack) struct unpack ub = {0};
 	struct progress progress;
 	char dir[2][4096];
 	uint64_t bytes[2];
 	int rc;
 
-	if (open_side(c, 0, &a, dir[0], &bytes[0], e) || open_side(c, 1, &b, dir[1], &bytes[1], e))
+	if (open_side(c, 0, &a, &ua, dir[0], &bytes[0], e) ||
+	    open_side(c, 1, &b, &ub, dir[1], &bytes[1], e))
 		return -1;
 	progress_start(&progress, "reading images", bytes[0] + bytes[1], PROGRESS_BYTES);
 	a.progress = b.progress = &progress;

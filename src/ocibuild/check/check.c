@@ -99,6 +99,8 @@ static const struct {
 	enum check_variant v;
 } variants[] = {
 	{"runtime", CHECK_RUNTIME},
+	/* is no looser for being of no use in production */
+	{"testing", CHECK_RUNTIME},
 	{"compat", CHECK_COMPAT},
 	{"debug", CHECK_DEBUG},
 	{"dev", CHECK_DEV},
@@ -122,6 +124,17 @@ const char *check_variant_name(enum check_variant v)
 
 /* ---- findings ---- */
 
+/* A waiver of the image below is for what that one brought. */
+static bool is_for(const struct check *c, size_t i, const char *path)
+{
+	const struct view_entry *t;
+
+	if (!c->below || i < c->inherited)
+		return true;
+	t = view_find(&c->view, path, false);
+	return !t || t->layer < c->below;
+}
+
 /* All that fit are needed; the last one is the most special, its own definition's. */
 static const struct spec_waiver *find_waiver(struct check *c, const char *path)
 {
@@ -130,7 +143,8 @@ static const struct spec_waiver *find_waiver(struct check *c, const char *path)
 	for (size_t i = 0; i < c->nwaivers && !c->rule->strict; i++) {
 		const struct spec_waiver *w = &c->waivers[i];
 
-		if (strcmp(w->rule, c->rule->id) == 0 && spec_glob(w->path, *path ? path : ".")) {
+		if (strcmp(w->rule, c->rule->id) == 0 && spec_glob(w->path, *path ? path : ".") &&
+		    is_for(c, i, path)) {
 			c->used[i] = true;
 			found = w;
 		}
@@ -171,6 +185,8 @@ static bool is_own(const struct check *c, const struct spec_waiver *w)
 	const char *file = slash ? slash + 1 : w->definition;
 	size_t n = c->definition ? strlen(c->definition) : 0;
 
+	if (c->waivers_file && strcmp(c->waivers_file, w->definition) == 0)
+		return true;
 	return n && strncmp(file, c->definition, n) == 0 && strcmp(file + n, ".yaml") == 0;
 }
 
@@ -368,6 +384,12 @@ static int by_rule_and_path(const void *a, const void *b)
 	return strcmp(p->path, q->path);
 }
 
+/* What only ocibuild attaches cannot be asked of those who build on its images. */
+bool check_applies(const struct check *c, const struct check_rule *r)
+{
+	return (r->variants & c->variant) && !(c->derived && r->run == check_sbom);
+}
+
 int check_image(struct check *c, struct err *e)
 {
 	struct view_src src = {
@@ -387,7 +409,7 @@ int check_image(struct check *c, struct err *e)
 	if (check_owners(c, e))
 		return -1;
 	for (c->rule = check_rules; c->rule->id; c->rule++)
-		if ((c->rule->variants & c->variant) && c->rule->run(c, e))
+		if (check_applies(c, c->rule) && c->rule->run(c, e))
 			return -1;
 	if (c->failed)
 		return err_set(e, ERR_NOMEM, NULL);

@@ -50,7 +50,11 @@ struct check {
 	enum check_variant variant;
 	const struct spec_waiver *waivers; /* "." for the image as a whole */
 	size_t nwaivers;
-	const char *definition; /* NAME of the file whose waivers must all be needed */
+	const char *definition;	  /* NAME of the file whose waivers must all be needed */
+	const char *waivers_file; /* the same, of a file with another path; or NULL */
+	size_t inherited;	  /* waivers from this one on are of its lowest layers: */
+	size_t below;		  /* so many; 0: none are */
+	bool derived;		  /* others built it on an image: nothing is attached to it */
 	struct progress *progress;
 
 	struct check_finding *v; /* result, in order of rule and path */
@@ -71,6 +75,9 @@ struct check {
 	bool is_user; /* uid and gid are numbers */
 	uint32_t uid, gid;
 };
+
+/* Whether a rule is for an image of this kind. */
+bool check_applies(const struct check *c, const struct check_rule *r);
 
 /* Reads the image and applies every rule of its variant. A finding is no error; errors
  * are those of view_open. */

@@ -361,13 +361,40 @@ static json_t *find_manifest(const char *dir, const json_t *desc, int depth,
 	return found;
 }
 
+/* Engines write the same name with and without a registry of their own and the tag. */
+static size_t short_name(const char **name)
+{
+	static const char *const registries[] = {"docker.io/library/", "docker.io/", "localhost/"};
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(registries) / sizeof(registries[0]); i++) {
+		n = strlen(registries[i]);
+		if (strncmp(*name, registries[i], n) == 0) {
+			*name += n;
+			break;
+		}
+	}
+	n = strlen(*name);
+	return n > 7 && strcmp(*name + n - 7, ":latest") == 0 ? n - 7 : n;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	size_t n = short_name(&a), k = short_name(&b);
+
+	return n == k && memcmp(a, b, n) == 0;
+}
+
 static bool is_named(const json_t *desc, const char *ref)
 {
 	const json_t *notes = json_object_get(desc, "annotations");
 	const char *name = json_string_value(json_object_get(notes, OCI_REF));
 	const char *digest = json_string_value(json_object_get(desc, "digest"));
 
-	return !ref || (name && strcmp(name, ref) == 0) || (digest && strcmp(digest, ref) == 0);
+	/* without a name, what is attached to an image is not meant */
+	if (!ref)
+		return !json_object_get(desc, "artifactType");
+	return (name && same_name(name, ref)) || (digest && strcmp(digest, ref) == 0);
 }
 
 static json_t *get_manifest(const char *dir, const char *ref, char out[static OCI_DIGEST_LEN],
@@ -398,7 +425,8 @@ static json_t *get_manifest(const char *dir, const char *ref, char out[static OC
 	{
 		if (!is_named(m, ref))
 			continue;
-		if (one && !ref) {
+		if (one && !ref &&
+		    !json_equal(json_object_get(one, "digest"), json_object_get(m, "digest"))) {
 			err_set(e, ERR_USAGE, "%s has several images: name one, as %s:NAME", dir,
 				dir);
 			return NULL;
@@ -428,12 +456,14 @@ void view_locate(const char *layout, const char *arg, char dir[static 4096], con
 {
 	const char *colon = strchr(arg, ':');
 	char file[4200];
+	struct stat st;
 
 	snprintf(dir, 4096, "%.*s", colon ? (int)(colon - arg) : (int)strlen(arg), arg);
 	snprintf(file, sizeof(file), "%s/index.json", dir);
 	*ref = colon ? colon + 1 : NULL;
 	/* a path is meant as one, also when there is nothing */
-	if (strchr(dir, '/') || access(file, F_OK) == 0)
+	if (strchr(dir, '/') || access(file, F_OK) == 0 ||
+	    (stat(dir, &st) == 0 && S_ISREG(st.st_mode)))
 		return;
 	snprintf(dir, 4096, "%s", layout);
 	*ref = arg;

@@ -77,7 +77,8 @@ static inline void cleanup_view(struct view *v)
 const struct view_entry *view_find(const struct view *v, const char *path, bool follow);
 
 /* What a user means by an image: NAME or NAME:TAG in the layout, or DIR, DIR:NAME of
- * another layout. *ref points into arg, or is NULL: the only image there. */
+ * another layout; dir may be a file, an archive (unpack.h). *ref points into arg, or is
+ * NULL: the only image there. */
 void view_locate(const char *layout, const char *arg, char dir[static 4096], const char **ref);
 
 /* A name or target as a JSON string; what is no UTF-8 shows as '?'. */
