@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #define JSON_MAX ((size_t)64 << 20)
 
@@ -221,7 +222,25 @@ int json_text(const json_t *j, enum json_form form, struct buf *out, struct err 
 
 int json_print(const json_t *j, FILE *f, struct err *e)
 {
-	if (json_dumpf(j, f, JSON_INDENT(2) | JSON_ENCODE_ANY) || fputc('\n', f) == EOF)
+	CLEAN(free) char *text = json_dumps(j, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	const char *from = text, *end = text ? text + strlen(text) : NULL;
+	size_t n;
+
+	if (!text)
+		return err_set(e, ERR_NOMEM, NULL);
+	/* jansson leaves what drives a terminal as it is, but for C0. */
+	for (const char *at = text; at < end; at += n) {
+		unsigned cp;
+
+		n = text_utf8(at, (size_t)(end - at), &cp);
+		n = n ? n : 1;
+		if ((unsigned char)*at < 0x7f || !text_drives(cp))
+			continue;
+		fwrite(from, 1, (size_t)(at - from), f);
+		fprintf(f, "\\u%04x", cp);
+		from = at + n;
+	}
+	if (fputs(from, f) == EOF || fputc('\n', f) == EOF)
 		return err_errno(e, ERR_IO, "cannot write JSON");
 	return 0;
 }

@@ -84,7 +84,7 @@ enum json_form { JSON_ONE_LINE, JSON_INDENTED };
 /* Appends j as text, keys in the order in which they were put; no newline at the
  * end. NOMEM or TOO_LARGE when out cannot take it. */
 int json_text(const json_t *j, enum json_form form, struct buf *out, struct err *e);
-/* Prints j indented, with a newline. */
+/* Prints j indented, with a newline; what drives a terminal (text_drives) as \u…. */
 int json_print(const json_t *j, FILE *f, struct err *e);
 
 #endif

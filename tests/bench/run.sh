@@ -50,6 +50,27 @@ lone=$(load sign ed25519 -c 1 -w 1 -s "$SECONDS_EACH" | tee "$OUT/lone" | value 
 lone_p50=$(value p50_us <"$OUT/lone")
 lone_p99=$(value p99_us <"$OUT/lone")
 
+note "nats bench pub, against the original where it is (tests/interop/tools.sh)"
+real=$BUILD/tools/bin/nats pub_port=$(free_port) pub_rate=0 real_rate=0 pub_ratio=0
+published() { # published COMMAND…: messages/s
+	timeout 60 env -u NATS_NKEY "$@" -s "nats://127.0.0.1:$pub_port" bench pub bench.pub --msgs 1000000 --no-progress 2>>"$OUT/log" |
+		sed -n 's/^NATS Core NATS publisher stats: \([0-9,]*\) msgs.*/\1/p' | tr -d ,
+}
+if [ -x "$real" ]; then
+	nats-server -a 127.0.0.1 -p "$pub_port" >>"$OUT/log" 2>&1 &
+	pub_pid=$!
+	trap 'kill "$pub_pid" 2>/dev/null; cleanup' EXIT
+	wait_for 10 port_open "$pub_port"
+	: >"$OUT/pub" && : >"$OUT/pub.real"
+	for _ in $(seq "$ROUNDS"); do
+		published "$BIN/signbox" nats >>"$OUT/pub"
+		XDG_CONFIG_HOME=$OUT/config published "$real" >>"$OUT/pub.real"
+	done
+	kill "$pub_pid" && wait "$pub_pid" 2>/dev/null
+	pub_rate=$(median <"$OUT/pub") real_rate=$(median <"$OUT/pub.real")
+	pub_ratio=$(calc "$pub_rate / ($real_rate + 0.001)" 2)
+fi
+
 echo_rate=$(median <"$OUT/echo")
 sign_rate=$(median <"$OUT/sign")
 bound=$(calc "$CORES / ($CORES / $echo_rate + $raw_us / 1000000)")
@@ -77,12 +98,17 @@ row "RSA-2048 signatures/s, sessions" - "$rsa" ''
 row "lone client, signatures/s" - "$lone" ''
 row "lone client, microseconds, p50 / p99" - "$lone_p50 / $lone_p99" ''
 row "nk -gen user, times a static sodium_init" 1.5 "$start_ratio" "$(verdict 1.5 "$start_ratio") ($(value us <"$OUT/start") us)"
+if [ -x "$real" ]; then
+	row "nats bench pub, times the original's rate" 0.90 "$pub_ratio" "$(verdict "$pub_ratio" 0.90) ($pub_rate, original $real_rate messages/s)"
+else
+	row "nats bench pub, times the original's rate" 0.90 - "not run: no original nats in build/tools"
+fi
 echo
 printf '  %-10s %10s  %s\n' echo "$echo_rate" "$(bar "$echo_rate" "$echo_rate")" \
 	bound "$bound" "$(bar "$bound" "$echo_rate")" \
 	signatures "$sign_rate" "$(bar "$sign_rate" "$echo_rate")"
-printf '{"cores":%s,"sign_rate":%s,"echo_rate":%s,"raw_us":%s,"bound":%s,"ratio":%s,"p256":%s,"rsa2048":%s,"lone":%s,"nk_start":%s}\n' \
-	"$CORES" "$sign_rate" "$echo_rate" "$raw_us" "$bound" "$ratio" "$ec" "$rsa" "$lone" "$start_ratio" >"$OUT/results.json"
+printf '{"cores":%s,"sign_rate":%s,"echo_rate":%s,"raw_us":%s,"bound":%s,"ratio":%s,"p256":%s,"rsa2048":%s,"lone":%s,"nk_start":%s,"bench_pub":%s,"bench_pub_original":%s}\n' \
+	"$CORES" "$sign_rate" "$echo_rate" "$raw_us" "$bound" "$ratio" "$ec" "$rsa" "$lone" "$start_ratio" "$pub_rate" "$real_rate" >"$OUT/results.json"
 echo
 "$(dirname "$0")/images.sh"
 note "figures as JSON: build/bench/results.json and images.json; load average: $(cut -d ' ' -f 1 /proc/loadavg)"

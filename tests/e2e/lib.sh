@@ -77,6 +77,34 @@ stop_nats() {
 	NATS_PID=
 }
 
+# start_js: a nats-server with JetStream, accounts SYS (sys:sys) and A (a:a), and the tools as
+# $W/nats; its port in PORT. More processes to end may be put into PIDS.
+start_js() {
+	PORT=$(free_port)
+	PIDS=()
+	cat >"$W/n.conf" <<-EOF
+		server_name: n1
+		listen: 127.0.0.1:$PORT
+		jetstream: {store_dir: "$W/js", max_mem: 64M, max_file: 256M}
+		system_account: SYS
+		accounts: {
+		  SYS: {users: [{user: sys, password: sys}]}
+		  A: {jetstream: enabled, users: [{user: a, password: a}]}
+		}
+	EOF
+	trap end_js EXIT
+	nats-server -c "$W/n.conf" >"$W/n.log" 2>&1 &
+	PIDS+=($!)
+	ln -s "$BIN/signbox" "$W/nats"
+	wait_for 10 port_open "$PORT"
+}
+
+end_js() {
+	local p
+	for p in "${PIDS[@]}"; do kill "$p" 2>/dev/null && wait "$p" 2>/dev/null; done
+	cleanup
+}
+
 # make_secrets: device key, passphrase
 make_secrets() {
 	mkdir -p "$W/data" "$W/anchor"

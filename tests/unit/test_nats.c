@@ -12,7 +12,10 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "box/nats/nats.h"
+#include "box/nats/nats_cmd.h"
 #include "box/nats/nats_fmt.h"
+#include "box/nats/nats_graph.h"
 #include "box/nats/nats_msg.h"
 #include "box/nats/nats_out.h"
 #include "box/nats/nats_template.h"
@@ -220,12 +223,136 @@ static void metadata(void **state)
 	assert_false(msg_meta(NULL, &m));
 }
 
+/* What servers send: 2^64-1 for "no limit", which jansson takes for an error of the whole. */
+static void big_numbers(void **state)
+{
+	static const char text[] =
+		"{\"a\":18446744073709551615,\"b\":[-99999999999999999999,7],"
+		"\"c\":\"99999999999999999999 \\\" 99999999999999999999\","
+		"\"d\":9223372036854775807,\"e\":1e3,\"f\":12345678901234567890.5}";
+	CLEAN(json) json_t *j = nats_json(text, sizeof(text) - 1, 0);
+
+	(void)state;
+	assert_non_null(j);
+	assert_true(jint(j, "a") == INT64_MAX);
+	assert_true(json_integer_value(json_array_get(json_object_get(j, "b"), 0)) == INT64_MIN);
+	assert_true(json_integer_value(json_array_get(json_object_get(j, "b"), 1)) == 7);
+	assert_string_equal(jstr(j, "c"), "99999999999999999999 \" 99999999999999999999");
+	assert_true(jint(j, "d") == INT64_MAX);
+	assert_true(jint(j, "e") == 1000);
+	assert_true(jnum(j, "f") > 1.2e19);
+	/* cut within a number, at the end of the memory */
+	char *cut = malloc(21);
+
+	assert_non_null(cut);
+	memcpy(cut, "[18446744073709551615", 21);
+	assert_null(nats_json(cut, 21, 0));
+	free(cut);
+	assert_null(nats_json(NULL, 0, 0));
+	assert_null(nats_json("[", 1, 0));
+}
+
+static void sums(void **state)
+{
+	(void)state;
+	assert_true(nats_add(INT64_MAX, 1) == INT64_MAX);
+	assert_true(nats_add(INT64_MIN, -1) == INT64_MIN);
+	assert_true(nats_add(2, -3) == -1);
+	assert_true(nats_ago(INT64_MIN) == INT64_MAX);
+	assert_true(nats_ago(INT64_MAX) < 0);
+}
+
+static void keep_line(void *arg, const char *line)
+{
+	struct buf *b = arg;
+
+	buf_printf(b, "%s\n", line);
+}
+
+static void plots(void **state)
+{
+	const double v[] = {0, 2, 2, 1};
+	static const double huge[] = {1e308, 1e308, 0};
+	CLEAN(buf) struct buf b = {0};
+
+	(void)state;
+	buf_init(&b, 65536);
+	graph_plot(v, 4, 17, 4, "c", GRAPH_COUNT, keep_line, &b);
+	buf_u8(&b, '\0');
+	assert_string_equal((char *)b.p, "        2 ┤   ╭─╮\n"
+					 "        1 ┤   │ ╰\n"
+					 "        0 ┤  ─╯\n"
+					 "             c\n");
+	/* sizes and values that are absurd */
+	for (unsigned w = 0; w < 30; w++)
+		for (unsigned h = 0; h < 10; h++)
+			graph_plot(huge, 3, w, h, "caption", GRAPH_BYTES, keep_line, &b);
+	graph_plot(huge, 0, 40, 5, "", GRAPH_DECIMAL, keep_line, &b);
+}
+
+static void rates(void **state)
+{
+	static struct graph g;
+
+	(void)state;
+	graph_line(&g, 0, GRAPH_DECIMAL, true, "r");
+	graph_add(&g.line[0], 100, 0);
+	assert_true(g.line[0].n == 0);
+	graph_add(&g.line[0], 150, 0.5);
+	/* a counter that began anew is no negative rate */
+	graph_add(&g.line[0], 3, 1);
+	for (int i = 0; i < 2 * GRAPH_VALUES; i++)
+		graph_add(&g.line[0], 3, 1);
+	assert_true(g.line[0].n == GRAPH_VALUES);
+	graph_line(&g, 1, GRAPH_COUNT, false, "v");
+	graph_add(&g.line[1], -1, 1);
+	graph_add(&g.line[1], 7, 1);
+	assert_true(g.nlines == 2 && g.line[1].v[0] == 0 && g.line[1].v[1] == 7);
+}
+
+static int fill_none(void *arg, const char *word, struct buf *out, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	buf_printf(out, "%s", strcmp(word, "{{ a b }}") == 0 ? "x y" : word);
+	return 0;
+}
+
+static void commands(void **state)
+{
+	CLEAN(buf) struct buf out = {0};
+	struct err e = {0};
+
+	(void)state;
+	buf_init(&out, 1000);
+	assert_int_equal(cmd_run("printf '<%s>' {{ a b }} 'c  d' \"e\\\"f\" g\\ h ''", fill_none,
+				 NULL, NULL, NULL, 0, &out, &e),
+			 0);
+	buf_u8(&out, '\0');
+	assert_string_equal((char *)out.p, "<x y><c  d><e\"f><g h><>");
+	buf_reset(&out);
+	assert_int_equal(cmd_run("tr a b", fill_none, NULL, NULL, "aXa", 3, &out, &e), 0);
+	assert_memory_equal(out.p, "bXb", 3);
+	assert_int_equal(cmd_run("false", fill_none, NULL, NULL, NULL, 0, &out, &e), -1);
+	assert_string_equal(e.text, "exit status 1");
+	assert_int_equal(cmd_run("'open", fill_none, NULL, NULL, NULL, 0, &out, &e), -1);
+	assert_int_equal(cmd_run("  ", fill_none, NULL, NULL, NULL, 0, &out, &e), -1);
+	/* more than there is room for */
+	buf_reset(&out);
+	assert_int_equal(
+		cmd_run("head -c 100000 /dev/zero", fill_none, NULL, NULL, NULL, 0, &out, &e), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),  cmocka_unit_test(durations), cmocka_unit_test(bytes),
-		cmocka_unit_test(times),    cmocka_unit_test(templates), cmocka_unit_test(quotes),
-		cmocka_unit_test(subjects), cmocka_unit_test(metadata),
+		cmocka_unit_test(numbers),     cmocka_unit_test(durations),
+		cmocka_unit_test(bytes),       cmocka_unit_test(times),
+		cmocka_unit_test(templates),   cmocka_unit_test(quotes),
+		cmocka_unit_test(subjects),    cmocka_unit_test(metadata),
+		cmocka_unit_test(big_numbers), cmocka_unit_test(sums),
+		cmocka_unit_test(plots),       cmocka_unit_test(rates),
+		cmocka_unit_test(commands),
 	};
 
 	if (crypto_init())

@@ -5,11 +5,7 @@
 #include <string.h>
 
 #include "box/nats/nats_js.h"
-
-#define JSON_OPT {"json", 'j', NULL, "Print JSON"}
-#define FORCE_OPT {"force", 'f', NULL, "Act without asking"}
-#define ALL_OPT {"all", 'a', NULL, "Streams of the system too"}
-#define PICK_OPT {"no-select", 0, NULL, "Never ask which"}
+#include "box/nats/nats_leaders.h"
 
 #define CONFIG_OPTS                                                                                \
 	{"backoff", 0, "MODE", "Waiting before redeliveries: none or linear"},                     \
@@ -298,10 +294,8 @@ static int consumer_edit(struct cli *c, struct err *e)
 	js_clean_metadata(now);
 	if (apply(c, now, e))
 		return -1;
-	if (!js_differences(old, now)) {
-		puts("No difference in configuration");
-		return 0;
-	}
+	if (!js_differences(c, old, now))
+		return cli_has(c, "json") ? consumer_print(c, info, false, e) : 0;
 	if (cli_has(c, "dry-run"))
 		return 1;
 	if (js_force(c, e, "Really edit Consumer %s > %s", stream, name))
@@ -374,7 +368,7 @@ static int consumer_resume(struct cli *c, struct err *e)
 		return -1;
 	(void)parse_rfc3339(jstr(info, "ts"), &ts);
 	printf("Consumer %s > %s was resumed while previously paused until %s\n", stream, name,
-	       LOCALTIME(js_add(ts, jint(info, "pause_remaining"))));
+	       LOCALTIME(nats_add(ts, jint(info, "pause_remaining"))));
 	return 0;
 }
 
@@ -483,6 +477,8 @@ static const struct cli_opt
 		       {"created", 0, "DURATION", "Made longer ago"},
 		       {"replicas", 0, "NUMBER", "With so many replicas or fewer"},
 		       {"leader", 0, "SERVER", "Led by this server"},
+		       {"pinned", 0, NULL, "Whose groups all have a pinned client"},
+		       {"api-level", 0, "LEVEL", "That need this API level or more"},
 		       {"expression", 0, "TEXT", "Not here: filter JSON with jq"},
 		       {"invert", 0, NULL, "The opposite of each"},
 		       ALL_OPT,
@@ -509,7 +505,8 @@ static const struct cli_opt
 		      {"deliver-group", 0, "GROUP", "Queue group of the consumer"},
 		      ALL_OPT,
 		      {0}},
-	report_opts[] = {{"raw", 'r', NULL, "Numbers as they are"}, ALL_OPT, {0}},
+	report_opts[] = {{"raw", 'r', NULL, "Numbers as they are"}, LEADERS_OPT, ALL_OPT, {0}},
+	graph_opts[] = {ALL_OPT, {0}},
 	down_opts[] = {FORCE_OPT, {"preferred", 0, "SERVER", "Who should lead"}, ALL_OPT, {0}};
 
 const struct cli_cmd nats_consumer_cmds[] = {
@@ -544,6 +541,10 @@ const struct cli_cmd nats_consumer_cmds[] = {
 	 force_opts, consumer_unpin, NULL, NULL},
 	{C "report", "Numbers of all consumers", "[STREAM]", report_opts, consumer_report, NULL,
 	 NULL},
+	{C "graph", "Draw what a consumer does", "[STREAM] [CONSUMER]", graph_opts, consumer_graph,
+	 NULL, NULL},
+	{C "cluster|c balance", "Spread the leaders of consumers over the servers", "[STREAM]",
+	 find_opts, consumer_balance, NULL, NULL},
 	{C "cluster|c step-down|elect|down|d", "Make another server the leader",
 	 "[STREAM] [CONSUMER]", down_opts, consumer_step_down, NULL, NULL},
 	{0},

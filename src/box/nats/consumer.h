@@ -5,6 +5,10 @@
 #include "box/nats/js.h"
 
 cli_run consumer_ls, consumer_report, consumer_find, consumer_next, consumer_sub;
+cli_run consumer_graph, consumer_balance;
+
+/* The consumers of a stream that the options of `find` fit. */
+int consumer_query(struct cli *c, const char *stream, json_t **out, struct err *e);
 
 /* The page of natscli about a consumer; state: only the last section. */
 void consumer_show(const json_t *info, bool state);

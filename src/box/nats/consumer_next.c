@@ -133,9 +133,9 @@ static int pull(struct cli *c, natsSubscription *sub, const char *stream, const 
 		return err_set(e, ERR_TIMEOUT, "no message received: nats: timeout");
 	if (s != NATS_OK)
 		return conn_err(e, s, "no message received");
-	const char *status = msg_header(*m, "Status");
+	const char *status = msg_status(*m);
 
-	if (!*status || natsMsg_GetDataLength(*m))
+	if (!*status)
 		return 0;
 	const char *text = msg_header(*m, "Description");
 
@@ -214,7 +214,7 @@ static bool control(struct cli *c, natsMsg *m)
 {
 	const char *stalled = msg_header(m, "Nats-Consumer-Stalled"), *reply = natsMsg_GetReply(m);
 
-	if (natsMsg_GetDataLength(m) || strcmp(msg_header(m, "Status"), "100") != 0)
+	if (strcmp(msg_status(m), "100") != 0)
 		return false;
 	if (!*stalled && reply)
 		stalled = reply;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "box/nats/consumer.h"
+#include "box/nats/nats_leaders.h"
 
 static const char *policy(const char *word)
 {
@@ -182,7 +183,7 @@ static void show_state(struct cols *k, const json_t *info)
 	if (jbool(info, "paused")) {
 		(void)parse_rfc3339(jstr(info, "ts"), &t);
 		cols_row(k, "Paused Until", "%s (%s remaining)",
-			 LOCALTIME(js_add(t, jint(info, "pause_remaining"))),
+			 LOCALTIME(nats_add(t, jint(info, "pause_remaining"))),
 			 WHOLE_SECONDS(jint(info, "pause_remaining")));
 	}
 }
@@ -279,6 +280,9 @@ int consumer_report(struct cli *c, struct err *e)
 	if (!stream || js_stream_info(c, stream, &info, e) || load(c, stream, &all, e))
 		return -1;
 	int64_t msgs = jint(info, "state.messages");
+	CLEAN(buf) struct buf b = {0};
+
+	buf_init(&b, 65536);
 	CLEAN(nt) struct nt *t = nt_new("Consumer report for %s with %s consumers", stream,
 					COMMA(jint(info, "state.consumer_count")));
 
@@ -307,22 +311,43 @@ int consumer_report(struct cli *c, struct err *e)
 			nt_fmt(t, "%lld", (long long)left);
 		nt_text(t, COMMA(jint(v, "ack_floor.stream_seq")));
 		nt_text(t, level ? level : "0");
-		nt_fmt(t, "%s%s", *jstr(v, "cluster.name") ? jstr(v, "cluster.leader") : "",
-		       *jstr(v, "cluster.name") ? "*" : "");
+		js_cluster_text(v, &b);
+		nt_text(t, b.bad ? "" : (const char *)b.p);
 	}
 	nt_print(t);
 	putchar('\n');
+	CLEAN(json) json_t *led = cli_has(c, "leaders") ? json_object() : NULL;
+
+	json_array_foreach(all, i, v) if (led)
+		leaders_add(led, jstr(v, "cluster.leader"), jstr(v, "cluster.name"), 1);
+	if (json_object_size(led))
+		leaders_print(led, "Consumers");
 	return 0;
 }
 
 struct find {
-	int64_t waiting, acks, pending, idle, created, replicas;
+	int64_t waiting, acks, pending, idle, created, replicas, level;
 };
+
+/* Whether each group of an overflow or pinning policy has its pinned client. */
+static bool pinned(const json_t *v)
+{
+	const json_t *groups = json_object_get(v, "priority_groups");
+	size_t i;
+	json_t *g;
+
+	if (strcmp(jstr(v, "config.priority_policy"), "pinned_client") != 0)
+		return false;
+	json_array_foreach(groups, i, g) if (!*jstr(g, "pinned_client_id")) return false;
+	return json_array_size(groups) > 0;
+}
 
 static bool matches(struct cli *c, const struct find *f, const json_t *v)
 {
 	bool push = *jstr(v, "config.deliver_subject");
 	const char *leader = cli_str(c, "leader");
+	const char *level =
+		json_string_value(json_object_get(jget(v, "config.metadata"), "_nats.req.level"));
 	const struct {
 		bool given, holds;
 	} tests[] = {
@@ -336,6 +361,8 @@ static bool matches(struct cli *c, const struct find *f, const json_t *v)
 		{f->created > 0, js_older(jstr(v, "created"), f->created)},
 		{f->replicas > 0, jint(v, "config.num_replicas") <= f->replicas},
 		{leader != NULL, leader && strcmp(jstr(v, "cluster.leader"), leader) == 0},
+		{cli_has(c, "pinned"), pinned(v)},
+		{f->level > 0, level && strtoll(level, NULL, 10) >= f->level},
 	};
 
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
@@ -344,25 +371,40 @@ static bool matches(struct cli *c, const struct find *f, const json_t *v)
 	return true;
 }
 
-int consumer_find(struct cli *c, struct err *e)
+int consumer_query(struct cli *c, const char *stream, json_t **out, struct err *e)
 {
-	const char *stream = js_operand(c, 0, "Stream", e);
 	struct find f = {.waiting = -1, .acks = -1, .pending = -1};
 	CLEAN(json) json_t *all = NULL;
 	size_t i;
 	json_t *v;
 
+	*out = NULL;
 	if (cli_has(c, "expression"))
 		return cli_usage(e, "--expression needs natscli: here, filter the output of "
 				    "'nats consumer info --json' with jq");
-	if (!stream || cli_int(c, "waiting", 0, INT64_MAX, &f.waiting, e) ||
+	if (cli_int(c, "waiting", 0, INT64_MAX, &f.waiting, e) ||
 	    cli_int(c, "ack-pending", 0, INT64_MAX, &f.acks, e) ||
 	    cli_int(c, "pending", 0, INT64_MAX, &f.pending, e) ||
 	    cli_int(c, "replicas", 0, 100, &f.replicas, e) ||
+	    cli_int(c, "api-level", 0, 1000, &f.level, e) ||
 	    nats_opt_duration(c, "idle", &f.idle, e) ||
 	    nats_opt_duration(c, "created", &f.created, e) || load(c, stream, &all, e))
 		return -1;
-	json_array_foreach(all, i, v) if (matches(c, &f, v))
+	*out = json_array();
+	json_array_foreach(all, i, v) if (matches(c, &f, v))(void) json_array_append(*out, v);
+	return *out ? 0 : err_set(e, ERR_NOMEM, NULL);
+}
+
+int consumer_find(struct cli *c, struct err *e)
+{
+	const char *stream = js_operand(c, 0, "Stream", e);
+	CLEAN(json) json_t *found = NULL;
+	size_t i;
+	json_t *v;
+
+	if (!stream || consumer_query(c, stream, &found, e))
+		return -1;
+	json_array_foreach(found, i, v)
 	{
 		CLEAN(free) char *clean = nats_clean(jstr(v, "name"));
 

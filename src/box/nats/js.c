@@ -197,16 +197,16 @@ void js_clean_metadata(json_t *cfg)
 		(void)json_object_del(cfg, "metadata");
 }
 
-static void print_value(char sign, const char *path, const json_t *v)
+static void print_value(FILE *f, char sign, const char *path, const json_t *v)
 {
 	CLEAN(free) char *text = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 	CLEAN(free) char *clean = nats_clean(text ? text : "");
 
 	if (v)
-		printf("%c %s: %s\n", sign, path, clean ? clean : "?");
+		fprintf(f, "%c %s: %s\n", sign, SHOWN(path), clean ? clean : "?");
 }
 
-static size_t differ(const char *path, const json_t *old, const json_t *now)
+static size_t differ(FILE *f, const char *path, const json_t *old, const json_t *now)
 {
 	const json_t *sides[2] = {old, now};
 	size_t n = 0;
@@ -214,8 +214,8 @@ static size_t differ(const char *path, const json_t *old, const json_t *now)
 	if (!json_is_object(old) || !json_is_object(now)) {
 		if (old && now && json_equal(old, now))
 			return 0;
-		print_value('-', path, old);
-		print_value('+', path, now);
+		print_value(f, '-', path, old);
+		print_value(f, '+', path, now);
 		return 1;
 	}
 	/* First what the old one has, then what is only in the new one. */
@@ -228,17 +228,21 @@ static size_t differ(const char *path, const json_t *old, const json_t *now)
 			if (side == 1 && json_object_get(old, key))
 				continue;
 			(void)snprintf(at, sizeof(at), "%s%s%s", path, *path ? "." : "", key);
-			n += differ(at, json_object_get(old, key), json_object_get(now, key));
+			n += differ(f, at, json_object_get(old, key), json_object_get(now, key));
 		}
 	return n;
 }
 
-size_t js_differences(const json_t *old, const json_t *now)
+size_t js_differences(struct cli *c, const json_t *old, const json_t *now)
 {
-	if (json_equal(old, now))
+	FILE *f = cli_has(c, "json") ? stderr : stdout;
+
+	if (json_equal(old, now)) {
+		fputs("No difference in configuration\n", f);
 		return 0;
-	puts("Differences (-old +new):");
-	return differ("", old, now);
+	}
+	fputs("Differences (-old +new):\n", f);
+	return differ(f, "", old, now);
 }
 
 int js_name(const char *kind, const char *name, struct err *e)

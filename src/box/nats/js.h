@@ -5,6 +5,12 @@
 
 #include "box/nats/nats.h"
 
+/* ---- options of many commands ---- */
+#define JSON_OPT {"json", 'j', NULL, "Print JSON"}
+#define FORCE_OPT {"force", 'f', NULL, "Act without asking"}
+#define ALL_OPT {"all", 'a', NULL, "Streams of the system too"}
+#define PICK_OPT {"no-select", 0, NULL, "Never ask which"}
+
 /* ---- configurations ---- */
 enum js_kind {
 	JS_STR,
@@ -37,8 +43,9 @@ int js_config_file(const char *path, json_t **out, struct err *e);
 int js_config_write(const char *path, const json_t *cfg, struct err *e);
 /* Takes the server's own metadata (_nats.*) and empty metadata out. */
 void js_clean_metadata(json_t *cfg);
-/* Prints "path: old -> new" for each difference; how many there are. */
-size_t js_differences(const json_t *old, const json_t *now);
+/* Prints "- path: old" and "+ path: new" for each difference, on stderr when stdout is for
+ * --json; how many there are. */
+size_t js_differences(struct cli *c, const json_t *old, const json_t *now);
 
 /* ---- names ---- */
 /* "X" is not a valid stream name. kind: "stream", "consumer". Error: BAD_NAME. */
@@ -65,6 +72,10 @@ int js_print(const json_t *j, struct err *e);
 /* An array of names, sorted, as lines or as JSON. */
 int js_print_names(json_t *names, bool json, struct err *e);
 int js_by_text(const void *a, const void *b);
+/* The streams whose names begin with prefix, as the buckets of kv and object; kind:
+ * "Key-Value". Names with --names, JSON with --json. */
+int js_list_buckets(struct cli *c, const char *prefix, const char *kind, bool values,
+		    struct err *e);
 
 /* The message at a sequence, or the last of a subject: {"subject", "seq", "hdrs", "data",
  * "time"}. NOT_FOUND. */
@@ -102,10 +113,8 @@ int js_feed_open(struct cli *c, struct js_feed *f, const char *stream, json_t *c
 int js_feed_next(struct cli *c, struct js_feed *f, int64_t ns, natsMsg **m, struct err *e);
 void js_feed_close(struct cli *c, struct js_feed *f);
 
-/* Sum that stops at the ends of the range: numbers of a server may be absurd. */
-int64_t js_add(int64_t a, int64_t b);
 /* Nanoseconds as Go's text, rounded to seconds. */
-#define WHOLE_SECONDS(ns) GODURATION(js_add((ns), NS_S / 2) / NS_S * NS_S)
+#define WHOLE_SECONDS(ns) GODURATION(nats_add((ns), NS_S / 2) / NS_S * NS_S)
 /* Whether that RFC 3339 time is longer ago, or none at all. */
 bool js_older(const char *time, int64_t than);
 /* Age of an RFC 3339 time at another ("": now); "never" for none. */
@@ -114,6 +123,9 @@ const char *js_since(char out[static 48], const char *time, const char *now);
 /* Whether it is a time at all: not "" and not Go's zero time. */
 bool js_time_set(const char *time);
 
+/* "a, b*, c!" into b, with a NUL: the leader with a star, those that are away or behind with
+ * a mark, without what the names have in common from behind. Empty for a server alone. */
+void js_cluster_text(const json_t *info, struct buf *b);
 /* Rows that streams and consumers share. */
 void js_show_metadata(struct cols *k, const json_t *cfg);
 void js_show_version(struct cols *k, const json_t *cfg);

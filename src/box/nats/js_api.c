@@ -108,10 +108,11 @@ static int direct_message(natsMsg *m, json_t **out, struct err *e)
 	buf_init(&hdrs, MSG_MAX);
 	buf_printf(&hdrs, "NATS/1.0\r\n");
 	msg_each_header(m, add_header, &hdrs);
-	*out = json_pack("{s:s, s:I, s:s, s:o, s:o}", "subject", msg_header(m, "Nats-Subject"),
-			 "seq", (json_int_t)strtoll(msg_header(m, "Nats-Sequence"), NULL, 10),
-			 "time", msg_header(m, "Nats-Time-Stamp"), "hdrs", base64(hdrs.p, hdrs.len),
-			 "data", base64(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m)));
+	*out = json_pack("{s:s, s:I, s:s, s:o, s:o}", "subject", msg_header_last(m, "Nats-Subject"),
+			 "seq", (json_int_t)strtoll(msg_header_last(m, "Nats-Sequence"), NULL, 10),
+			 "time", msg_header_last(m, "Nats-Time-Stamp"), "hdrs",
+			 base64(hdrs.p, hdrs.len), "data",
+			 base64(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m)));
 	if (!*out || !*jstr(*out, "subject"))
 		return err_set(e, ERR_BAD_JSON, "the reply is no stored message");
 	return 0;
@@ -142,10 +143,10 @@ int js_get_direct(struct cli *c, const json_t *cfg, int64_t seq, const char *las
 		*e = why;
 		return -1;
 	}
-	if (strcmp(msg_header(m, "Status"), "404") == 0)
+	if (strcmp(msg_status(m), "404") == 0)
 		return err_set(e, ERR_NOT_FOUND, "no message found");
-	if (*msg_header(m, "Status"))
-		return err_set(e, ERR_INTERNAL, "%.20s %.150s", msg_header(m, "Status"),
+	if (*msg_status(m))
+		return err_set(e, ERR_INTERNAL, "%.20s %.150s", msg_status(m),
 			       msg_header(m, "Description"));
 	return direct_message(m, out, e);
 }
@@ -192,7 +193,6 @@ int js_publish(struct cli *c, natsMsg *m, int64_t *seq, struct err *e)
 {
 	struct nats_run *r = run_of(c);
 	CLEAN(msg) natsMsg *reply = NULL;
-	json_error_t je;
 	natsStatus s;
 
 	if (nats_connect(c, e))
@@ -205,8 +205,7 @@ int js_publish(struct cli *c, natsMsg *m, int64_t *seq, struct err *e)
 		return err_set(e, ERR_TIMEOUT, "nats: timeout");
 	if (s != NATS_OK)
 		return conn_err(e, s, "nats");
-	CLEAN(json) json_t *ack =
-		json_loadb(natsMsg_GetData(reply), (size_t)natsMsg_GetDataLength(reply), 0, &je);
+	CLEAN(json) json_t *ack = nats_msg_json(reply, 0);
 	const json_t *bad = json_object_get(ack, "error");
 
 	if (bad) {
@@ -313,9 +312,9 @@ int js_feed_open(struct cli *c, struct js_feed *f, const char *stream, json_t *c
 /* Heartbeats and flow control: answered here. True when m was one. */
 static bool control(struct cli *c, natsMsg *m)
 {
-	const char *status = msg_header(m, "Status"), *stalled;
+	const char *stalled;
 
-	if (natsMsg_GetDataLength(m) > 0 || strcmp(status, "100") != 0)
+	if (strcmp(msg_status(m), "100") != 0)
 		return false;
 	stalled = msg_header(m, "Nats-Consumer-Stalled");
 	if (natsMsg_GetReply(m) && *natsMsg_GetReply(m))
@@ -376,20 +375,11 @@ bool js_time_set(const char *time)
 	return *time && parse_rfc3339(time, &ns) == 0 && ns > 0;
 }
 
-int64_t js_add(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (__builtin_add_overflow(a, b, &sum))
-		return b > 0 ? INT64_MAX : INT64_MIN;
-	return sum;
-}
-
 bool js_older(const char *time, int64_t than)
 {
 	int64_t t;
 
-	return !js_time_set(time) || parse_rfc3339(time, &t) || now_ns() - t > than;
+	return !js_time_set(time) || parse_rfc3339(time, &t) || nats_ago(t) > than;
 }
 
 const char *js_since(char out[static 48], const char *time, const char *now)
@@ -400,7 +390,7 @@ const char *js_since(char out[static 48], const char *time, const char *now)
 		return fmt_duration(out, INT64_MAX);
 	if (*now)
 		(void)parse_rfc3339(now, &n);
-	return fmt_duration(out, js_add(n, t == INT64_MIN ? INT64_MAX : -t));
+	return fmt_duration(out, nats_add(n, t == INT64_MIN ? INT64_MAX : -t));
 }
 
 void js_show_metadata(struct cols *k, const json_t *cfg)

@@ -12,9 +12,6 @@
 #define TWO_MINUTES (120 * NS_S)
 #define WRONG_LAST 10071 /* err_code: the last sequence of the subject is another */
 
-#define FORCE_OPT {"force", 'f', NULL, "Act without asking"}
-#define JSON_OPT {"json", 'j', NULL, "Print JSON"}
-
 #define CONFIG_OPTS                                                                                \
 	{"description", 0, "TEXT", "Description"},                                                 \
 		{"history", 0, "NUMBER", "How many values of each key are kept (1 to 64)"},        \
@@ -237,57 +234,9 @@ static int kv_edit(struct cli *c, struct err *e)
 	return show(c, b.name, e);
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-	int64_t x = jint(*(json_t *const *)a, "state.bytes"),
-		y = jint(*(json_t *const *)b, "state.bytes");
-	int r = (x > y) - (x < y);
-
-	return r ? r
-		 : strcmp(jstr(*(json_t *const *)a, "config.name"),
-			  jstr(*(json_t *const *)b, "config.name"));
-}
-
 static int kv_ls(struct cli *c, struct err *e)
 {
-	CLEAN(json) json_t *all = NULL;
-	CLEAN(json) json_t *names = json_array();
-	size_t i, n = 0;
-	json_t *s;
-
-	if (c->argc)
-		return kv_keys(c, e);
-	if (js_pages(c, "STREAM.LIST", NULL, "streams", &all, e))
-		return -1;
-	CLEAN(free) json_t **v = calloc(json_array_size(all) + 1, sizeof(*v));
-	CLEAN(nt) struct nt *t = nt_new("Key-Value Buckets");
-
-	if (!v)
-		return err_set(e, ERR_NOMEM, NULL);
-	json_array_foreach(all, i, s) if (strncmp(jstr(s, "config.name"), "KV_", 3) == 0)
-	{
-		v[n++] = s;
-		(void)json_array_append_new(names, json_string(jstr(s, "config.name") + 3));
-	}
-	if (cli_has(c, "names") || cli_has(c, "json"))
-		return js_print_names(names, cli_has(c, "json"), e);
-	if (!n) {
-		puts("No Key-Value buckets found");
-		return 0;
-	}
-	qsort(v, n, sizeof(*v), by_bytes);
-	nt_head(t, "Bucket", "Description", "Created", "Size", "Values", "Last Update", NULL);
-	for (i = 0; i < n; i++) {
-		nt_text(t, jstr(v[i], "config.name") + 3);
-		nt_text(t, jstr(v[i], "config.description"));
-		nt_text(t, LOCALTEXT(jstr(v[i], "created")));
-		nt_text(t, IBYTES(jint(v[i], "state.bytes")));
-		nt_text(t, COMMA(jint(v[i], "state.messages")));
-		nt_text(t, SINCE(jstr(v[i], "state.last_ts"), ""));
-	}
-	nt_print(t);
-	putchar('\n');
-	return 0;
+	return c->argc ? kv_keys(c, e) : js_list_buckets(c, "KV_", "Key-Value", true, e);
 }
 
 /* The operand, or stdin when there is none and it is no terminal. */

@@ -245,7 +245,7 @@ static int note_removed(struct cli *c, void *arg, const struct kv_entry *x, stru
 	r->keys[r->n] = strdup(x->key);
 	if (!r->keys[r->n])
 		return err_set(e, ERR_NOMEM, NULL);
-	r->old[r->n++] = now_ns() - x->time_ns > MARKER_AGE;
+	r->old[r->n++] = nats_ago(x->time_ns) > MARKER_AGE;
 	return 0;
 }
 

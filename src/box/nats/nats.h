@@ -24,8 +24,10 @@
 /* Tables of commands; each ends with {0}. */
 extern const struct cli_cmd nats_pub_cmds[], nats_sub_cmds[], nats_req_cmds[], nats_reply_cmds[],
 	nats_rtt_cmds[], nats_context_cmds[], nats_account_cmds[], nats_server_cmds[],
-	nats_check_cmds[], nats_request_cmds[], nats_links_cmds[], nats_report_cmds[],
-	nats_service_cmds[], nats_auth_cmds[], nats_bench_cmds[], nats_events_cmds[];
+	nats_check_cmds[], nats_account_js_cmds[], nats_request_cmds[], nats_links_cmds[],
+	nats_report_cmds[], nats_service_cmds[], nats_auth_cmds[], nats_bench_cmds[],
+	nats_events_cmds[], nats_errors_cmds[], nats_graph_cmds[], nats_down_cmds[],
+	nats_ping_cmds[], nats_counter_cmds[];
 
 /* Of one run; cli->ctx. */
 struct nats_run {
@@ -35,8 +37,9 @@ struct nats_run {
 	natsConnection *nc; /* NULL until nats_connect */
 	int64_t timeout_ms; /* --timeout, 5000 */
 	bool trace;
-	char async_error[256]; /* what the server refused last: "Permissions Violation …" */
-	int api_code;	       /* err_code of the last JetStream API error, 0: none */
+	char async_error[256];	/* what the server refused last: "Permissions Violation …" */
+	int api_code;		/* err_code of the last JetStream API error, 0: none */
+	natsSSLVerifyCb verify; /* of the connection, or NULL */
 	void (*on_event)(void *arg, enum conn_event ev, const char *what);
 	void *on_event_arg;
 };
@@ -104,6 +107,13 @@ static inline bool nats_flag(const struct cli *c, const char *name, bool dflt)
 	return cli_has(c, name) || (dflt && !cli_off(c, name));
 }
 
+/* Parses JSON of a server or of strangers; NULL: it is none. flags are jansson's. Whole
+ * numbers beyond 64 bits with a sign (servers send 2^64-1) become the largest there is. */
+json_t *nats_json(const void *p, size_t n, size_t flags);
+static inline json_t *nats_msg_json(natsMsg *m, size_t flags)
+{
+	return nats_json(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), flags);
+}
 /* Prints JSON indented by two, with a newline. j is not taken over. */
 int nats_print_json(const json_t *j, struct err *e);
 /* Members of a JSON object as C values; absent or of another type: "" and 0. Path steps
@@ -113,6 +123,11 @@ const char *jstr(const json_t *obj, const char *path);
 int64_t jint(const json_t *obj, const char *path);
 double jnum(const json_t *obj, const char *path);
 bool jbool(const json_t *obj, const char *path);
+
+/* Sum that stops at the ends of the range: numbers of a server may be absurd. */
+int64_t nats_add(int64_t a, int64_t b);
+/* Nanoseconds since a time, as far as 64 bits go. */
+int64_t nats_ago(int64_t t);
 
 /* Whether SIGINT or SIGTERM has come, for loops. nats_catch() switches it on. */
 void nats_catch(void);

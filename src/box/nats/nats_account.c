@@ -257,7 +257,7 @@ static int account_statistics(struct cli *c, struct err *e)
 		if (!a)
 			continue;
 		for (size_t k = 0; k < 7; k++)
-			total[k] += jint(a, sums[k]);
+			total[k] = nats_add(total[k], jint(a, sums[k]));
 		nt_text(t, jstr(s, "server.host"));
 		nt_text(t, jstr(s, "server.cluster"));
 		nt_text(t, jstr(s, "server.ver"));

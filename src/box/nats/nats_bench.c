@@ -35,8 +35,6 @@ int bench_options(struct bench *b, struct cli *c, struct err *e)
 		return -1;
 	if (b->size < 0 || b->size > (64 << 20))
 		return cli_usage(e, "option --size needs a size up to 64MB");
-	if (b->clients > b->msgs)
-		b->clients = b->msgs;
 	b->digits = snprintf(digits, sizeof(digits), "%lld", (long long)b->multi_max);
 	if (file) {
 		CLEAN(buf) struct buf body = {0};
@@ -73,6 +71,59 @@ const char *bench_subject(const struct bench *b, int64_t n, char out[static 512]
 	return out;
 }
 
+bool bench_received(struct bench_client *c)
+{
+	if (++c->got == 1)
+		c->start = mono_ns();
+	if (c->b->shown)
+		progress_add(&c->b->progress, 1);
+	if (c->got < c->msgs)
+		return false;
+	c->end = mono_ns();
+	__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
+	return true;
+}
+
+int bench_err(struct err *e, natsStatus s, const char *what)
+{
+	if (s == NATS_NO_RESPONDERS)
+		return err_set(e, ERR_NO_RESPONDERS, "%s: nats: no response from stream", what);
+	return conn_err(e, s, what);
+}
+
+int bench_flush(struct bench_client *c, struct err *e)
+{
+	return conn_err(e, natsConnection_FlushTimeout(c->nc, 60000), "flushing");
+}
+
+int bench_inbox(struct bench_client *c, struct err *e)
+{
+	uint8_t raw[12];
+	char text[ENC_HEX_LEN(12)];
+
+	crypto_random(raw, sizeof(raw));
+	enc_hex(text, raw, sizeof(raw));
+	(void)snprintf(c->inbox, sizeof(c->inbox), "%.80s.%s", conn_inbox(c->conn), text);
+	natsStatus s = natsConnection_SubscribeSync(&c->sub, c->nc, c->inbox);
+
+	if (s == NATS_OK)
+		s = natsSubscription_SetPendingLimits(c->sub, -1, -1);
+	return conn_err(e, s, "subscribing");
+}
+
+natsStatus bench_request(struct bench_client *c, natsMsg **reply, natsMsg *m, const char *subject,
+			 const void *p, int64_t n)
+{
+	natsStatus s = m ? natsConnection_SendMsg(c->nc, m)
+			 : natsConnection_SendRequest(c->nc, subject, c->inbox, p, (int)n);
+
+	if (s == NATS_OK)
+		s = natsSubscription_NextMsg(reply, c->sub, run_of(c->b->c)->timeout_ms);
+	if (s == NATS_OK && natsMsg_IsNoResponders(*reply))
+		s = NATS_NO_RESPONDERS;
+	return s;
+}
+
 static void *client_main(void *arg)
 {
 	struct bench_client *c = arg;
@@ -106,7 +157,8 @@ static struct stat stat_of(uint64_t *v, size_t n)
 	struct stat s = {.v = v, .n = n};
 	double sum = 0, square = 0;
 
-	qsort(v, n, sizeof(*v), by_value);
+	if (n)
+		qsort(v, n, sizeof(*v), by_value);
 	for (size_t i = 0; i < n; i++)
 		sum += (double)v[i];
 	s.avg = n ? sum / (double)n : 0;
@@ -224,14 +276,15 @@ static int report(struct bench *b, struct err *e)
 	CLEAN(free) struct stat *stats = calloc((size_t)b->clients, sizeof(*stats));
 	CLEAN(free) uint64_t *all = NULL;
 	struct stat total = {0};
-	int64_t start = INT64_MAX, end = 0;
+	int64_t start = INT64_MAX, end = 0, nall = 0;
 
 	if (!stats)
 		return err_set(e, ERR_NOMEM, NULL);
 	for (int64_t i = 0; i < b->clients; i++) {
 		struct bench_client *c = &b->list[i];
 
-		stats[i] = stat_of(c->latency, c->latency ? (size_t)c->msgs : 0);
+		stats[i] = stat_of(c->latency, c->latency ? (size_t)c->nlatency : 0);
+		nall += c->nlatency;
 		start = c->start < start ? c->start : start;
 		end = c->end > end ? c->end : end;
 	}
@@ -243,7 +296,7 @@ static int report(struct bench *b, struct err *e)
 		return write_csv(b, stats, e);
 	}
 	if (b->kind->timed)
-		all = calloc((size_t)b->msgs, sizeof(*all));
+		all = calloc((size_t)nall, sizeof(*all));
 	for (int64_t i = 0, at = 0; i < b->clients; i++) {
 		struct bench_client *c = &b->list[i];
 
@@ -251,17 +304,17 @@ static int report(struct bench *b, struct err *e)
 		print_sample(c->msgs, c->msgs * b->size, seconds(c->start, c->end), &stats[i]);
 		printf(" (%s msgs)\n", COMMA(c->msgs));
 		if (all && c->latency)
-			memcpy(all + at, c->latency, (size_t)c->msgs * sizeof(*all));
-		at += c->msgs;
+			memcpy(all + at, c->latency, (size_t)c->nlatency * sizeof(*all));
+		at += c->nlatency;
 	}
-	int64_t sent = b->kind->by_reception ? b->msgs * b->clients : b->msgs;
+	int64_t sent = b->kind->each_all ? b->msgs * b->clients : b->msgs;
 
 	printf("\n NATS %s aggregated stats: %s msgs/sec ~ %s/sec\n", b->kind->label,
 	       COMMA((double)sent / seconds(start, end)),
 	       IBYTES((double)(sent * b->size) / seconds(start, end)));
 	print_rates(b);
 	if (all) {
-		total = stat_of(all, (size_t)b->msgs);
+		total = stat_of(all, (size_t)nall);
 		print_latencies(&total);
 	}
 	putchar('\n');
@@ -277,10 +330,10 @@ static int start_client(struct bench *b, int64_t i, struct err *e)
 
 	c->b = b;
 	c->number = (int)i;
-	/* Each subscriber gets all messages; other work is shared out. */
-	c->msgs = b->kind->by_reception ? b->msgs : each + (i < rest);
+	c->msgs = b->kind->each_all ? b->msgs : each + (i < rest);
 	c->offset = i * each + (i < rest ? i : rest);
-	if (b->kind->timed && !(c->latency = calloc((size_t)c->msgs, sizeof(*c->latency))))
+	c->nlatency = b->kind->by_batch ? (c->msgs + b->batch - 1) / b->batch : c->msgs;
+	if (b->kind->timed && !(c->latency = calloc((size_t)c->nlatency, sizeof(*c->latency))))
 		return err_set(e, ERR_NOMEM, NULL);
 	if (nats_connect_to(b->c, NULL, &c->conn, e))
 		return -1;
@@ -307,7 +360,7 @@ static int run_clients(struct bench *b, struct err *e)
 		}
 	if (b->shown)
 		progress_start(&b->progress, b->kind->label,
-			       (uint64_t)(b->kind->by_reception ? b->msgs * b->clients : b->msgs),
+			       (uint64_t)(b->kind->each_all ? b->msgs * b->clients : b->msgs),
 			       PROGRESS_COUNT);
 	pthread_barrier_wait(&b->go);
 	for (int64_t i = 0; i < b->clients; i++) {
@@ -328,7 +381,16 @@ int bench_run(struct bench *b, const struct bench_kind *k, struct err *e)
 	int r = 0;
 
 	b->kind = k;
+	/* Work that is shared out goes round no more clients than there are pieces. */
+	if (!k->each_all && b->clients > b->msgs)
+		b->clients = b->msgs;
 	nats_catch();
+	if (!*b->id) {
+		uint8_t raw[8];
+
+		crypto_random(raw, sizeof(raw));
+		enc_hex(b->id, raw, sizeof(raw));
+	}
 	nats_log("Starting %s benchmark [clients=%s, msg-size=%s, msgs=%s, sleep=%s%s%s]", k->label,
 		 COMMA(b->clients), IBYTES(b->size), COMMA(b->msgs), GODURATION(b->sleep_ns),
 		 *b->subject ? ", subject=" : "", b->subject);
@@ -347,8 +409,11 @@ int bench_run(struct bench *b, const struct bench_kind *k, struct err *e)
 		struct bench_client *c = &b->list[i];
 
 		natsSubscription_Destroy(c->sub);
+		if (k->finish)
+			k->finish(c);
 		conn_close(c->conn);
 		free(c->latency);
+		free(c->consumer);
 	}
 	free(b->list);
 	free(b->payload);

@@ -6,13 +6,7 @@
 #include "box/nats/nats_msg.h"
 #include "crypto/crypto.h"
 
-#define DEFAULT_STREAM "benchstream"
 #define DEFAULT_BUCKET "benchbucket"
-
-static int flush(struct bench_client *c, struct err *e)
-{
-	return conn_err(e, natsConnection_FlushTimeout(c->nc, 60000), "flushing");
-}
 
 /* ---- pub ---- */
 
@@ -49,7 +43,7 @@ static int pub_run(struct bench_client *c, struct err *e)
 
 	if (!headers && !b->multi && !b->sleep_ns) {
 		s = pub_fast(c);
-		return s == NATS_OK ? flush(c, e) : conn_err(e, s, "publishing");
+		return s == NATS_OK ? bench_flush(c, e) : conn_err(e, s, "publishing");
 	}
 	for (int64_t i = 0; i < c->msgs && s == NATS_OK; i++) {
 		const char *to = bench_subject(b, c->offset + i, subject);
@@ -69,7 +63,7 @@ static int pub_run(struct bench_client *c, struct err *e)
 		if ((i & 1023) == 0 && nats_stopped())
 			return 0;
 	}
-	return s == NATS_OK ? flush(c, e) : conn_err(e, s, "publishing");
+	return s == NATS_OK ? bench_flush(c, e) : conn_err(e, s, "publishing");
 }
 
 static const struct bench_kind pub_kind = {.label = "Core NATS publisher",
@@ -96,16 +90,8 @@ static void on_counted(natsConnection *nc, natsSubscription *sub, natsMsg *m, vo
 	(void)nc;
 	(void)sub;
 	natsMsg_Destroy(m);
-	if (c->got >= c->msgs)
-		return;
-	if (++c->got == 1)
-		c->start = mono_ns();
-	if (c->b->shown)
-		progress_add(&c->b->progress, 1);
-	if (c->got == c->msgs) {
-		c->end = mono_ns();
-		__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
-	}
+	if (c->got < c->msgs)
+		(void)bench_received(c);
 }
 
 static int sub_prepare(struct bench_client *c, struct err *e)
@@ -118,7 +104,7 @@ static int sub_prepare(struct bench_client *c, struct err *e)
 	s = natsConnection_Subscribe(&c->sub, c->nc, subject, on_counted, c);
 	if (s == NATS_OK)
 		s = natsSubscription_SetPendingLimits(c->sub, -1, -1);
-	return s == NATS_OK ? flush(c, e) : conn_err(e, s, "subscribing");
+	return s == NATS_OK ? bench_flush(c, e) : conn_err(e, s, "subscribing");
 }
 
 static int sub_run(struct bench_client *c, struct err *e)
@@ -131,6 +117,7 @@ static int sub_run(struct bench_client *c, struct err *e)
 static const struct bench_kind sub_kind = {.label = "Core NATS subscriber",
 					   .prefix = 'S',
 					   .unit = "expecting",
+					   .each_all = true,
 					   .by_reception = true,
 					   .prepare = sub_prepare,
 					   .run = sub_run};
@@ -149,15 +136,22 @@ static int bench_sub(struct cli *c, struct err *e)
 static int request_run(struct bench_client *c, struct err *e)
 {
 	struct bench *b = c->b;
-	int64_t timeout = run_of(b->c)->timeout_ms;
 	char subject[512];
 
 	for (int64_t i = 0; i < c->msgs && !nats_stopped(); i++) {
-		CLEAN(msg) natsMsg *reply = NULL;
+		const char *to = bench_subject(b, c->offset + i, subject);
+		CLEAN(msg) natsMsg *reply = NULL, *m = NULL;
+		natsStatus s = NATS_OK;
+
+		if (cli_count(b->c, "header") > 0) {
+			s = natsMsg_Create(&m, to, c->inbox, b->payload, (int)b->size);
+			if (s == NATS_OK && msg_headers(m, b->c, i, e))
+				return -1;
+		}
 		int64_t start = mono_ns();
-		natsStatus s = natsConnection_Request(&reply, c->nc,
-						      bench_subject(b, c->offset + i, subject),
-						      b->payload, (int)b->size, timeout);
+
+		if (s == NATS_OK)
+			s = bench_request(c, &reply, m, to, b->payload, b->size);
 
 		if (s == NATS_NO_RESPONDERS)
 			return err_set(e, ERR_NO_RESPONDERS,
@@ -173,9 +167,10 @@ static const struct bench_kind request_kind = {.label = "Core NATS service reque
 					       .prefix = 'P',
 					       .unit = "requesting",
 					       .timed = true,
+					       .prepare = bench_inbox,
 					       .run = request_run};
 
-static int bench_request(struct cli *c, struct err *e)
+static int request(struct cli *c, struct err *e)
 {
 	struct bench b = {0};
 
@@ -211,7 +206,7 @@ static int serve_prepare(struct bench_client *c, struct err *e)
 	natsStatus s =
 		natsConnection_QueueSubscribe(&c->sub, c->nc, c->b->subject, "q", on_serve, c);
 
-	return s == NATS_OK ? flush(c, e) : conn_err(e, s, "subscribing");
+	return s == NATS_OK ? bench_flush(c, e) : conn_err(e, s, "subscribing");
 }
 
 static int serve_run(struct bench_client *c, struct err *e)
@@ -238,7 +233,7 @@ static int bench_serve(struct cli *c, struct err *e)
 	return bench_run(&b, &serve_kind, e);
 }
 
-/* ---- JetStream ---- */
+/* ---- KV ---- */
 
 static const char *storage_of(struct cli *c)
 {
@@ -246,168 +241,6 @@ static const char *storage_of(struct cli *c)
 
 	return s && strcmp(s, "memory") == 0 ? "memory" : "file";
 }
-
-static int make_stream(struct bench *b, struct err *e)
-{
-	struct cli *c = b->c;
-	int64_t replicas = 1, max = 1 << 30;
-	CLEAN(json) json_t *reply = NULL, *purged = NULL;
-	char subject[512];
-
-	b->stream = cli_str(c, "stream") ? cli_str(c, "stream") : DEFAULT_STREAM;
-	if (cli_int(c, "replicas", 1, 5, &replicas, e) || nats_opt_bytes(c, "maxbytes", &max, e))
-		return -1;
-	(void)snprintf(subject, sizeof(subject), "%.500s%s", b->subject, b->multi ? ".*" : "");
-	if (cli_has(c, "create") &&
-	    nats_js_request(c,
-			    json_pack("{s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:b}", "name",
-				      b->stream, "subjects", subject, "retention", "limits",
-				      "discard", "old", "storage", storage_of(c), "max_bytes",
-				      (json_int_t)max, "num_replicas", (json_int_t)replicas,
-				      "allow_direct", 1),
-			    &reply, e, "STREAM.CREATE.%s", b->stream))
-		return -1;
-	if (cli_has(c, "purge") &&
-	    nats_js_request(c, NULL, &purged, e, "STREAM.PURGE.%s", b->stream))
-		return -1;
-	nats_log("Using stream: %s", b->stream);
-	return 0;
-}
-
-/* The acknowledgement of a stream; anything else answers on the same subject. */
-static int check_ack(natsMsg *m, struct err *e)
-{
-	const char *s = natsMsg_GetData(m);
-	size_t n = (size_t)natsMsg_GetDataLength(m);
-	CLEAN(json) json_t *j = NULL;
-
-	if (n && memmem(s, n, "\"seq\"", 5) && !memmem(s, n, "\"error\"", 7))
-		return 0;
-	j = json_loadb(s ? s : "", n, 0, NULL);
-	return err_set(e, ERR_BAD_JSON, "publishing: %.150s",
-		       *jstr(j, "error.description") ? jstr(j, "error.description")
-						     : "nats: invalid jetstream publish response");
-}
-
-static int stored_run(struct bench_client *c,
-		      const char *(*subject)(struct bench_client *, int64_t, char *), struct err *e)
-{
-	int64_t timeout = run_of(c->b->c)->timeout_ms;
-	char to[512];
-
-	for (int64_t i = 0; i < c->msgs && !nats_stopped(); i++) {
-		CLEAN(msg) natsMsg *reply = NULL;
-		int64_t start = mono_ns();
-		natsStatus s = natsConnection_Request(&reply, c->nc, subject(c, i, to),
-						      c->b->payload, (int)c->b->size, timeout);
-
-		if (s == NATS_NO_RESPONDERS)
-			return err_set(e, ERR_NO_RESPONDERS,
-				       "publishing: nats: no response from stream");
-		if (s != NATS_OK)
-			return conn_err(e, s, "publishing");
-		if (check_ack(reply, e))
-			return -1;
-		bench_took(c, i, start);
-	}
-	return 0;
-}
-
-static const char *plain_subject(struct bench_client *c, int64_t i, char *out)
-{
-	return bench_subject(c->b, c->offset + i, out);
-}
-
-static int js_sync_run(struct bench_client *c, struct err *e)
-{
-	return stored_run(c, plain_subject, e);
-}
-
-static int js_async_prepare(struct bench_client *c, struct err *e)
-{
-	uint8_t raw[12];
-	char text[40];
-
-	crypto_random(raw, sizeof(raw));
-	for (size_t i = 0; i < sizeof(raw); i++)
-		(void)snprintf(text + 2 * i, 3, "%02x", raw[i]);
-	(void)snprintf(c->inbox, sizeof(c->inbox), "%.80s.%s", conn_inbox(c->conn), text);
-	natsStatus s = natsConnection_SubscribeSync(&c->sub, c->nc, c->inbox);
-
-	return conn_err(e, s, "subscribing");
-}
-
-/* A batch of messages, then all their acknowledgements. */
-static int js_async_run(struct bench_client *c, struct err *e)
-{
-	struct bench *b = c->b;
-	int64_t timeout = run_of(b->c)->timeout_ms;
-	char subject[512];
-
-	for (int64_t i = 0; i < c->msgs && !nats_stopped();) {
-		int64_t n = c->msgs - i < b->batch ? c->msgs - i : b->batch, start = mono_ns();
-		natsStatus s = NATS_OK;
-
-		for (int64_t k = 0; k < n && s == NATS_OK; k++)
-			s = natsConnection_PublishRequest(
-				c->nc, bench_subject(b, c->offset + i + k, subject), c->inbox,
-				b->payload, (int)b->size);
-		for (int64_t k = 0; k < n && s == NATS_OK; k++) {
-			CLEAN(msg) natsMsg *m = NULL;
-
-			s = natsSubscription_NextMsg(&m, c->sub, timeout);
-			if (s == NATS_OK && check_ack(m, e))
-				return -1;
-		}
-		if (s != NATS_OK)
-			return conn_err(e, s, "publishing");
-		int64_t each = (mono_ns() - start) / n;
-
-		for (int64_t k = 0; k < n; k++)
-			c->latency[i + k] = (uint64_t)each;
-		if (b->shown)
-			progress_add(&b->progress, (uint64_t)n);
-		i += n;
-	}
-	return 0;
-}
-
-static const struct bench_kind js_sync_kind = {.label = "JetStream synchronous publisher",
-					       .prefix = 'P',
-					       .unit = "publishing",
-					       .timed = true,
-					       .run = js_sync_run};
-static const struct bench_kind js_async_kind = {.label = "JetStream asynchronous publisher",
-						.prefix = 'P',
-						.unit = "publishing",
-						.timed = true,
-						.prepare = js_async_prepare,
-						.run = js_async_run};
-
-static int bench_js(struct cli *c, const struct bench_kind *k, struct err *e)
-{
-	struct bench b = {0};
-
-	if (msg_subject_ok(c->argv[0], false, e) || bench_options(&b, c, e))
-		return -1;
-	if (make_stream(&b, e)) {
-		free(b.payload);
-		return -1;
-	}
-	return bench_run(&b, k, e);
-}
-
-static int bench_js_sync(struct cli *c, struct err *e)
-{
-	return bench_js(c, &js_sync_kind, e);
-}
-
-static int bench_js_async(struct cli *c, struct err *e)
-{
-	return bench_js(c, &js_async_kind, e);
-}
-
-/* ---- KV ---- */
 
 static const char *bucket_of(struct cli *c)
 {
@@ -426,12 +259,11 @@ static const char *kv_subject(struct bench_client *c, int64_t i, char *out)
 
 static int kv_put_run(struct bench_client *c, struct err *e)
 {
-	return stored_run(c, kv_subject, e);
+	return bench_stored(c, kv_subject, e);
 }
 
 static int kv_get_run(struct bench_client *c, struct err *e)
 {
-	int64_t timeout = run_of(c->b->c)->timeout_ms;
 	char key[512], api[800];
 
 	for (int64_t i = 0; i < c->msgs && !nats_stopped(); i++) {
@@ -441,11 +273,11 @@ static int kv_get_run(struct bench_client *c, struct err *e)
 				    bucket_of(c->b->c), kv_subject(c, i, key)))
 			return -1;
 		int64_t start = mono_ns();
-		natsStatus s = natsConnection_RequestString(&reply, c->nc, api, "", timeout);
+		natsStatus s = bench_request(c, &reply, NULL, api, "", 0);
 
 		if (s != NATS_OK)
 			return conn_err(e, s, "getting");
-		if (strcmp(msg_header(reply, "Status"), "404") == 0)
+		if (strcmp(msg_status(reply), "404") == 0)
 			return err_set(e, ERR_NOT_FOUND, "getting: nats: key not found: %.80s",
 				       strrchr(key, '.') + 1);
 		bench_took(c, i, start);
@@ -457,11 +289,13 @@ static const struct bench_kind kv_put_kind = {.label = "JetStream KV putter",
 					      .prefix = 'P',
 					      .unit = "putting",
 					      .timed = true,
+					      .prepare = bench_inbox,
 					      .run = kv_put_run};
 static const struct bench_kind kv_get_kind = {.label = "JetStream KV getter",
 					      .prefix = 'S',
 					      .unit = "getting",
 					      .timed = true,
+					      .prepare = bench_inbox,
 					      .run = kv_get_run};
 
 static int make_bucket(struct bench *b, struct err *e)
@@ -529,26 +363,44 @@ static int bench_kv_get(struct cli *c, struct err *e)
 		{"header", 'H', "K:V", "Add a header (may be given again)"}
 #define STORE                                                                                      \
 	{"storage", 0, "KIND", "file (default) or memory"}, {"replicas", 0, "N", "Replicas (1)"},  \
-		{"maxbytes", 0, "SIZE", "Largest size of stream or bucket (1GB)"},                 \
-		{"purge", 0, NULL, "Empty it first"}
+		{"maxbytes", 0, "SIZE", "Largest size of stream or bucket (1GB)"}, PURGE
 
 static const struct cli_opt pub_opts[] = {COMMON, MULTI, {0}};
 static const struct cli_opt sub_opts[] = {
 	COMMON, {"multisubject", 0, NULL, "Subscribe to SUBJECT.*"}, {0}};
-static const struct cli_opt service_opts[] = {
+static const struct cli_opt request_opts[] = {
 	COMMON,
 	{"payload", 0, "FILE", "Body of the messages"},
+	{"header", 'H', "K:V", "Add a header (may be given again)"},
 	{0},
 };
-static const struct cli_opt js_opts[] = {
+static const struct cli_opt serve_opts[] = {COMMON, {"payload", 0, "FILE", "Body of replies"}, {0}};
+#define STREAM {"stream", 0, "STREAM", "Stream to use (" BENCH_STREAM ")"}
+#define PURGE {"purge", 0, NULL, "Empty it first"}
+#define CREATE                                                                                     \
+	STREAM, {"create", 0, NULL, "Make the stream first"},                                      \
+		{"dedup", 0, NULL, "Give each message an id, so that the stream drops repeats"},   \
+		{"dedupwindow", 0, "DURATION", "How long the stream knows ids (2m)"},              \
+		{"persistasync", 0, NULL, "A stream that writes to the disk later (one replica)"}
+#define BATCH {"batch", 0, "N", "Messages in flight at a time (500)"}
+static const struct cli_opt js_sync_opts[] = {COMMON, MULTI, STORE, CREATE, {0}};
+static const struct cli_opt js_opts[] = {COMMON, MULTI, STORE, CREATE, BATCH, {0}};
+static const struct cli_opt ordered_opts[] = {
+	COMMON, STREAM, BATCH, PURGE, {"filter", 0, "SUBJECT", "Only these subjects"}, {0}};
+static const struct cli_opt consume_opts[] = {
 	COMMON,
-	MULTI,
-	STORE,
-	{"stream", 0, "STREAM", "Stream to publish to (" DEFAULT_STREAM ")"},
-	{"create", 0, NULL, "Make the stream first"},
-	{"batch", 0, "N", "Messages before acknowledgements are awaited (500)"},
+	STREAM,
+	BATCH,
+	PURGE,
+	{"filter", 0, "SUBJECT", "Only these subjects (may be given again)"},
+	{"consumer", 0, "CONSUMER", "Durable consumer to use (nats-bench, which is made)"},
+	{"acks", 0, "POLICY", "Acknowledgements: explicit (default), all or none"},
+	{"doubleack", 0, NULL, "Wait for the server's word about each acknowledgement"},
 	{0},
 };
+static const struct cli_opt get_opts[] = {COMMON, STREAM, {0}};
+static const struct cli_opt get_batch_opts[] = {
+	COMMON, STREAM, BATCH, {"filter", 0, "SUBJECT", "Only these subjects (>)"}, {0}};
 static const struct cli_opt kv_opts[] = {
 	COMMON,
 	STORE,
@@ -579,24 +431,49 @@ const struct cli_cmd nats_bench_cmds[] = {
 	{.path = "bench service request",
 	 .help = "Send requests and wait for each reply",
 	 .args = "SUBJECT",
-	 .opts = service_opts,
-	 .run = bench_request,
+	 .opts = request_opts,
+	 .run = request,
 	 .examples = service_examples},
 	{.path = "bench service serve",
 	 .help = "Answer requests, until interrupted",
 	 .args = "SUBJECT",
-	 .opts = service_opts,
+	 .opts = serve_opts,
 	 .run = bench_serve},
 	{.path = "bench js pub sync",
 	 .help = "Publish to a stream, waiting for each acknowledgement",
 	 .args = "SUBJECT",
-	 .opts = js_opts,
+	 .opts = js_sync_opts,
 	 .run = bench_js_sync},
 	{.path = "bench js pub async",
-	 .help = "Publish to a stream, waiting for acknowledgements of batches",
+	 .help = "Publish to a stream, waiting for acknowledgements of many messages",
 	 .args = "SUBJECT",
 	 .opts = js_opts,
 	 .run = bench_js_async},
+	{.path = "bench js pub batch",
+	 .help = "Publish to a stream in atomic batches (nats-server 2.12)",
+	 .args = "SUBJECT",
+	 .opts = js_opts,
+	 .run = bench_js_batch},
+	{.path = "bench js ordered",
+	 .help = "Read a stream by an ordered consumer for each client",
+	 .opts = ordered_opts,
+	 .run = bench_js_ordered},
+	{.path = "bench js consume",
+	 .help = "Read a stream by a durable consumer, asking ahead",
+	 .opts = consume_opts,
+	 .run = bench_js_consume},
+	{.path = "bench js fetch",
+	 .help = "Read a stream by a durable consumer, a batch after the other",
+	 .opts = consume_opts,
+	 .run = bench_js_fetch},
+	{.path = "bench js get sync",
+	 .help = "Get the messages of a stream one by one",
+	 .opts = get_opts,
+	 .run = bench_js_get},
+	{.path = "bench js get batch",
+	 .help = "Get the messages of a stream in batches (direct get)",
+	 .opts = get_batch_opts,
+	 .run = bench_js_get_batch},
 	{.path = "bench kv put",
 	 .help = "Put values into a bucket",
 	 .opts = kv_opts,

@@ -179,7 +179,7 @@ static json_t *number(double v)
 	return v == floor(v) && fabs(v) < 1e15 ? json_integer((json_int_t)v) : json_real(v);
 }
 
-static int as_json(const struct check *k, FILE *f, struct err *e)
+static int as_json(const struct check *k, bool help, FILE *f, struct err *e)
 {
 	CLEAN(json) json_t *j = json_pack("{s:s, s:s, s:s}", "status", status_of(k), "check_suite",
 					  k->suite, "check_name", k->name);
@@ -204,6 +204,8 @@ static int as_json(const struct check *k, FILE *f, struct err *e)
 
 		if (*jstr(p, "unit"))
 			(void)json_object_set_new(one, "unit", json_string(jstr(p, "unit")));
+		if (help)
+			(void)json_object_set(one, "help", json_object_get(p, "help"));
 		(void)json_array_append_new(pd, one);
 	}
 	(void)json_object_set_new(j, "perf_data", pd);
@@ -214,8 +216,7 @@ static int as_json(const struct check *k, FILE *f, struct err *e)
 	return 0;
 }
 
-/* A label's value: as the format wants it, and no quote, which natscli replaces. */
-static void label(const char *text, FILE *f)
+void check_label(const char *text, FILE *f)
 {
 	for (; *text; text++) {
 		if (*text == '"')
@@ -227,8 +228,7 @@ static void label(const char *text, FILE *f)
 	}
 }
 
-/* Shortest form that reads back. */
-static void put_number(double v, FILE *f)
+void check_value(double v, FILE *f)
 {
 	char text[40];
 
@@ -275,11 +275,11 @@ static void prometheus(const struct check *k, FILE *f)
 			fprintf(f, "Data about the NATS CLI check %s\n", k->suite);
 		fprintf(f, "# TYPE %s_%s_%s gauge\n%s_%s_%s{item=\"", ns, k->suite, name, ns,
 			k->suite, name);
-		label(k->name, f);
+		check_label(k->name, f);
 		if (p == code)
 			fprintf(f, "\",status=\"%s", status_of(k));
 		fputs("\"} ", f);
-		put_number(jnum(p, "value"), f);
+		check_value(jnum(p, "value"), f);
 		fputc('\n', f);
 	}
 	fputc('\n', f);
@@ -348,8 +348,8 @@ static int render(const struct check *k, const char *format, struct err *e)
 
 	if (!f)
 		return err_set(e, ERR_NOMEM, NULL);
-	if (strcmp(format, "json") == 0)
-		r = as_json(k, f, e);
+	if (strcmp(format, "json") == 0 || strcmp(format, CHECK_EXPORTER) == 0)
+		r = as_json(k, *format == *CHECK_EXPORTER, f, e);
 	else if (strcmp(format, "prometheus") == 0)
 		prometheus(k, f);
 	else
@@ -368,7 +368,8 @@ int check_end(struct check *k, struct err *e)
 
 	format = format ? format : "nagios";
 	if (strcmp(format, "nagios") != 0 && strcmp(format, "json") != 0 &&
-	    strcmp(format, "prometheus") != 0 && strcmp(format, "text") != 0)
+	    strcmp(format, "prometheus") != 0 && strcmp(format, "text") != 0 &&
+	    strcmp(format, CHECK_EXPORTER) != 0)
 		r = cli_usage(e, "--format must be one of nagios,json,prometheus,text, got '%.40s'",
 			      format);
 	else

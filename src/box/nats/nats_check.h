@@ -3,6 +3,8 @@
 #ifndef BOX_NATS_NATS_CHECK_H
 #define BOX_NATS_NATS_CHECK_H
 
+#include <stdio.h>
+
 #include "box/nats/nats.h"
 
 struct check {
@@ -37,6 +39,16 @@ bool check_regex(struct check *k, const char *name, const char *text, size_t n);
 extern const struct cli_opt check_stream_opts[], check_consumer_opts[], check_message_opts[],
 	check_js_opts[], check_kv_opts[];
 cli_run check_stream, check_consumer, check_message, check_js, check_kv;
+
+/* --format of the checks that the exporter runs: JSON with the help of each metric. */
+#define CHECK_EXPORTER "exporter"
+/* A label's value in the Prometheus format; a quote becomes a dot, as in natscli. */
+void check_label(const char *text, FILE *f);
+/* A number in the shortest form that reads back. */
+void check_value(double v, FILE *f);
+
+extern const struct cli_opt exporter_opts[];
+cli_run exporter_run;
 
 /* Each table of options begins with these. */
 #define CHECK_OPTS                                                                                 \

@@ -593,5 +593,12 @@ const struct cli_cmd nats_check_cmds[] = {
 	 .help = "Check when a creds file expires",
 	 .opts = credential_opts,
 	 .run = check_credential},
+	{.path = CHECK "exporter",
+	 .help = "Serve the checks of a file to Prometheus, at /metrics",
+	 .opts = exporter_opts,
+	 .run = exporter_run,
+	 .about = "The file is YAML: 'checks', a list of 'name', 'kind' (the word of a check), "
+		  "'properties'\nand 'context'. Each is made for each request, all at the same "
+		  "time."},
 	{0},
 };

@@ -261,7 +261,7 @@ static double seconds_since(const json_t *info, const char *path)
 
 	if (!*jstr(info, path) || parse_rfc3339(jstr(info, path), &at) || at == INT64_MIN)
 		return -1;
-	return (double)(now_ns() - at) / 1e9;
+	return (double)nats_ago(at) / 1e9;
 }
 
 static void judge_count(struct check *k, const char *what, double v, double crit)

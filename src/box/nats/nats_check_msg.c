@@ -39,7 +39,7 @@ static void judge_message(struct check *k, const json_t *j, double warn, double 
 	} else {
 		(void)parse_rfc3339(jstr(j, "message.time"), &at);
 	}
-	int64_t age = (now_ns() - at + NS_MS / 2) / NS_MS * NS_MS;
+	int64_t age = nats_add(nats_ago(at), NS_MS / 2) / NS_MS * NS_MS;
 
 	check_pd(k, "age", (double)age / 1e9, warn, crit, "s", "The age of the message");
 	check_pd(k, "size", (double)body.len, 0, 0, "B", "The size of the message");

@@ -231,6 +231,7 @@ int nats_connect_to(struct cli *c, const char *url, struct conn **out, struct er
 	o.timeout_ms = r->timeout_ms < 2000 ? r->timeout_ms : 2000;
 	o.event = on_event;
 	o.event_arg = r;
+	o.verify = r->verify;
 	int rc = conn_open(out, &o, e);
 
 	if (rc && e && (e->code == ERR_UNAVAILABLE || e->code == ERR_TIMEOUT))
@@ -326,10 +327,7 @@ int nats_request(struct cli *c, const char *subject, const void *body, size_t n,
 /* A reply as one JSON object. */
 static int reply_json(natsMsg *m, const char *subject, json_t **out, struct err *e)
 {
-	json_error_t je;
-
-	*out = json_loadb(natsMsg_GetData(m) ? natsMsg_GetData(m) : "",
-			  (size_t)natsMsg_GetDataLength(m), JSON_ALLOW_NUL, &je);
+	*out = nats_msg_json(m, JSON_ALLOW_NUL);
 	if (json_is_object(*out))
 		return 0;
 	json_decref(*out);

@@ -118,7 +118,7 @@ static void on_event(natsConnection *nc, natsSubscription *sub, natsMsg *m, void
 	(void)arg;
 	pthread_mutex_lock(&ev.lock);
 	if (!ev.done && (!ev.filtered || regexec(&ev.filter, data, 1, &at, REG_STARTEND) == 0)) {
-		j = json_loadb(data, n, 0, NULL);
+		j = nats_json(data, n, 0);
 		if (cli_has(ev.c, "json") || !json_is_object(j) || !*jstr(j, "type")) {
 			if (!cli_has(ev.c, "json"))
 				printf("Event error: unknown event schema on subject %s\n\n",
@@ -237,7 +237,8 @@ static void on_timed(natsConnection *nc, natsSubscription *sub, natsMsg *m, void
 	(void)sub;
 	if (natsMsg_GetDataLength(m) >= 8 && l->got < l->n) {
 		memcpy(&sent, natsMsg_GetData(m), sizeof(sent));
-		l->took[l->got++] = mono_ns() - sent;
+		/* Anybody may publish there: what is no time of ours must not overflow. */
+		l->took[l->got++] = sent > 0 ? mono_ns() - sent : 0;
 		if (l->got == l->n)
 			__atomic_store_n(&l->done, true, __ATOMIC_RELEASE);
 	} else {

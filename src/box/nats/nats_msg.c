@@ -187,6 +187,29 @@ const char *msg_header(natsMsg *m, const char *key)
 	return natsMsgHeader_Get(m, key, &v) == NATS_OK && v ? v : "";
 }
 
+const char *msg_status(natsMsg *m)
+{
+	const char *reply = natsMsg_GetReply(m);
+
+	if (natsMsg_GetDataLength(m) > 0 || (reply && strncmp(reply, "$JS.ACK.", 8) == 0) ||
+	    *msg_header(m, "Nats-Sequence"))
+		return "";
+	return msg_header(m, "Status");
+}
+
+const char *msg_header_last(natsMsg *m, const char *key)
+{
+	const char **values = NULL;
+	int n = 0;
+	const char *last = "";
+
+	if (natsMsgHeader_Values(m, key, &values, &n) == NATS_OK && n > 0)
+		last = values[n - 1];
+	/* The list is ours, what it points to is the message's. */
+	free((void *)(uintptr_t)values);
+	return last;
+}
+
 static void print_header(void *arg, const char *key, const char *value)
 {
 	(void)arg;

@@ -49,6 +49,13 @@ void msg_each_header(natsMsg *m, void (*f)(void *arg, const char *key, const cha
 bool msg_has_headers(natsMsg *m);
 /* Value of a header, "" without. */
 const char *msg_header(natsMsg *m, const char *key);
+/* The last value: a server puts its own headers behind those that a stored message came
+ * with, which may have the same names. */
+const char *msg_header_last(natsMsg *m, const char *key);
+/* The status that a server's own message carries ("404"), "" for any other: a stored
+ * message may have a header of that name too, but comes with its sequence or an address
+ * for its acknowledgement. */
+const char *msg_status(natsMsg *m);
 /* "K: V" lines and an empty line on stdout; nothing without headers. */
 void msg_print_headers(natsMsg *m);
 /* The body on stdout as natscli shows it: "nil body" when empty, a newline at the end;

@@ -50,7 +50,8 @@ void nats_bytes(const void *p, size_t n)
 	const unsigned char *s = p;
 
 	if (!isatty(STDOUT_FILENO)) {
-		fwrite(p, 1, n, stdout);
+		if (n)
+			fwrite(p, 1, n, stdout);
 		return;
 	}
 	for (size_t i = 0, k; i < n; i += k) {

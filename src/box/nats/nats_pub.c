@@ -5,6 +5,7 @@
 
 #include "box/nats/nats.h"
 #include "box/nats/nats_msg.h"
+#include "box/nats/nats_pub.h"
 #include "ui/progress.h"
 
 #define QUIET_ABOVE 20 /* messages: then a progress line instead of a line each */
@@ -15,9 +16,10 @@ struct pub {
 	const char *subject, *reply;
 	char at[64]; /* when a scheduled message leaves */
 	struct progress progress;
+	struct pub_batch batch; /* --atomic */
 };
 
-static int ack_err(const json_t *ack, struct err *e)
+int pub_ack_err(const json_t *ack, struct err *e)
 {
 	const json_t *bad = json_object_get(ack, "error");
 	CLEAN(free) char *text = nats_clean(jstr(bad, "description"));
@@ -35,7 +37,6 @@ static int send_stored(struct cli *c, const struct pub *p, natsMsg *m, struct er
 {
 	struct nats_run *r = run_of(c);
 	CLEAN(msg) natsMsg *reply = NULL;
-	json_error_t je;
 	natsStatus s = natsConnection_RequestMsg(&reply, r->nc, m, r->timeout_ms);
 
 	if (s == NATS_NO_RESPONDERS)
@@ -44,10 +45,9 @@ static int send_stored(struct cli *c, const struct pub *p, natsMsg *m, struct er
 		return err_set(e, ERR_TIMEOUT, "nats: timeout");
 	if (s != NATS_OK)
 		return conn_err(e, s, "nats");
-	CLEAN(json) json_t *ack =
-		json_loadb(natsMsg_GetData(reply), (size_t)natsMsg_GetDataLength(reply), 0, &je);
+	CLEAN(json) json_t *ack = nats_msg_json(reply, 0);
 
-	if (ack_err(ack, e))
+	if (pub_ack_err(ack, e))
 		return -1;
 	if (p->quiet || p->count > QUIET_ABOVE)
 		return 0;
@@ -187,6 +187,50 @@ static int send_body(struct cli *c, struct pub *p, struct msg_source *src, struc
 	return conn_err(e, s, "nats");
 }
 
+static int add_to_batch(struct cli *c, struct pub *p, const struct msg_source *src, struct err *e)
+{
+	for (long long i = 1; i <= p->count && !nats_stopped(); i++) {
+		natsMsg *m = NULL;
+
+		if (msg_make(&m, c, p->subject, p->reply, &src->body, src->templates, i, e))
+			return -1;
+		if (pub_batch_add(&p->batch, m, p->quiet, e)) {
+			natsMsg_Destroy(m);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* --atomic: all lines first, for a batch must not wait for its next message. */
+static int publish_batch(struct cli *c, struct pub *p, struct err *e)
+{
+	CLEAN(msg_source) struct msg_source src = {0};
+	int r;
+
+	if (p->schedule)
+		return cli_usage(e, "atomic batch publishing does not support schedules");
+	if (msg_source_init(&src, c, 1, e))
+		return -1;
+	if (!src.use_stdin || !src.lines)
+		return cli_usage(e, "atomic batch publishing requires JetStream and STDIN with "
+				    "--send-on=newline");
+	if (nats_connect(c, e))
+		return -1;
+	nats_catch();
+	if (!p->quiet)
+		nats_log("Reading payload from STDIN");
+	while ((r = msg_source_next(&src, e)) > 0 && !nats_stopped())
+		if (add_to_batch(c, p, &src, e)) {
+			r = -1;
+			break;
+		}
+	if (r == 0 && !nats_stopped())
+		r = pub_batch_send(c, &p->batch, p->quiet, e);
+	pub_batch_free(&p->batch);
+	return r < 0 ? -1 : nats_stopped() ? 130 : 0;
+}
+
 static int publish(struct cli *c, struct err *e)
 {
 	struct pub p = {.count = 1};
@@ -201,6 +245,9 @@ static int publish(struct cli *c, struct err *e)
 	p.reply = cli_str(c, "reply");
 	p.quiet = cli_has(c, "quiet");
 	p.jetstream |= cli_has(c, "jetstream");
+	p.atomic = cli_has(c, "atomic");
+	if (p.atomic)
+		return publish_batch(c, &p, e);
 	if (msg_source_init(&src, c, 1, e) || nats_connect(c, e))
 		return -1;
 	nats_catch();
@@ -227,6 +274,8 @@ static int publish(struct cli *c, struct err *e)
 static const struct cli_opt pub_opts[] = {
 	{"reply", 0, "SUBJECT", "Reply subject of the message"},
 	{"header", 'H', "K:V", "Add a header (may be given again)"},
+	{"atomic", 0, NULL,
+	 "Store all lines of stdin as one batch, or none (with --send-on newline)"},
 	{"count", 0, "N", "Publish this many messages (1)"},
 	{"force-stdin", 0, NULL, "Read the body from stdin even on a terminal"},
 	{"jetstream", 'J', NULL, "Wait for the stream's acknowledgement of each message"},
@@ -249,6 +298,7 @@ static const char *const pub_examples[] = {
 	"nats pub test --count 10 'Message {{Count}} @ {{Time}}'",
 	"nats pub test --count 10 'Message {{Count}}: {{ Random 10 100 }}'",
 	"nats pub -J orders.new -H 'Nats-Msg-Id: {{ID}}' \"$(cat order.json)\"",
+	"nats pub orders.new --atomic --send-on newline <orders.txt",
 	"journalctl -f | nats pub logs --send-on newline --quiet",
 	NULL,
 };

@@ -1,21 +1,16 @@
 /* nats reply: a responder for tests. */
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "box/nats/nats.h"
+#include "box/nats/nats_cmd.h"
 #include "box/nats/nats_msg.h"
 #include "box/nats/nats_template.h"
 #include "crypto/crypto.h"
 
 #define DEFAULT_QUEUE "NATS-RPLY-22"
 #define OUTPUT_MAX ((size_t)64 << 20)
-#define MAX_WORDS 128
 
 extern char **environ;
 
@@ -63,38 +58,6 @@ static void fill_tokens(struct buf *out, const char *text, const char *subject)
 		}
 		buf_u8(out, (uint8_t)*text++);
 	}
-	buf_u8(out, '\0');
-}
-
-/* Splits a line into words in place, as a shell does: blanks, '…', "…" and \. The
- * number of words, -1 when a quote is not closed. */
-static int split_words(char *s, char **words, int max)
-{
-	int n = 0;
-	char *to = s;
-
-	for (;;) {
-		char quote = 0;
-
-		s += strspn(s, " \t\n");
-		if (!*s || n == max - 1)
-			break;
-		words[n++] = to;
-		for (; *s && (quote || !strchr(" \t\n", *s)); s++) {
-			if (*s == '\\' && quote != '\'' && s[1])
-				*to++ = *++s;
-			else if (quote ? *s == quote : *s == '\'' || *s == '"')
-				quote = quote ? 0 : *s;
-			else
-				*to++ = *s;
-		}
-		if (quote)
-			return -1;
-		s += *s != '\0';
-		*to++ = '\0';
-	}
-	words[n] = NULL;
-	return n;
 }
 
 /* The environment with the request in it; free() the list and its last two entries. */
@@ -119,62 +82,41 @@ static char **env_with(natsMsg *m, char **subject, char **body)
 	return list;
 }
 
-/* Runs words without a shell; both its outputs are the reply. */
-static int run_words(char **words, natsMsg *m, struct buf *out, struct err *e)
+/* Tokens of the subject and templates of one word. */
+static int fill_word(void *arg, const char *word, struct buf *out, struct err *e)
+{
+	CLEAN(buf) struct buf full = {0};
+	natsMsg *m = arg;
+
+	buf_init(&full, OUTPUT_MAX);
+	fill_tokens(&full, word, natsMsg_GetSubject(m));
+	if (full.bad)
+		return err_set(e, ERR_TOO_LARGE, "too long");
+	size_t start = out->len;
+
+	if (template_fill(out, full.len ? (const char *)full.p : "", full.len,
+			  natsMsg_GetData(m) ? natsMsg_GetData(m) : "",
+			  (size_t)natsMsg_GetDataLength(m), rep.n, e)) {
+		nats_log("Could not parse command template: %s", e->text);
+		out->len = start;
+		buf_put(out, full.p, full.len);
+	}
+	return 0;
+}
+
+/* Both outputs of the command are the reply. */
+static void run_command(natsMsg *m, struct buf *out)
 {
 	CLEAN(free) char *subject = NULL, *body = NULL;
 	CLEAN(free) char **env = env_with(m, &subject, &body);
-	posix_spawn_file_actions_t fa;
-	int fd[2], status = 0, rc;
-	pid_t pid;
-
-	if (!env || pipe2(fd, O_CLOEXEC))
-		return err_errno(e, ERR_TOOL, "pipe");
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_adddup2(&fa, fd[1], 1);
-	posix_spawn_file_actions_adddup2(&fa, fd[1], 2);
-	rc = posix_spawnp(&pid, words[0], &fa, NULL, words, env);
-	posix_spawn_file_actions_destroy(&fa);
-	close(fd[1]);
-	if (rc == 0)
-		rc = file_read_fd(fd[0], "the command's output", out, e) ? EIO : 0;
-	else
-		err_set(e, ERR_TOOL, "%s", strerror(rc));
-	close(fd[0]);
-	if (rc)
-		return -1;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	return err_set(e, ERR_TOOL, "exit status %d",
-		       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-}
-
-static void run_command(natsMsg *m, struct buf *out)
-{
-	CLEAN(buf) struct buf line = {0}, full = {0};
-	char *words[MAX_WORDS];
 	struct err e;
 
-	buf_init(&line, 65536);
-	buf_init(&full, OUTPUT_MAX);
-	fill_tokens(&line, rep.command, natsMsg_GetSubject(m));
-	if (line.bad || template_fill(&full, (char *)line.p, line.len - 1,
-				      natsMsg_GetData(m) ? natsMsg_GetData(m) : "",
-				      (size_t)natsMsg_GetDataLength(m), rep.n, &e)) {
-		nats_log("Could not parse command template: %s", line.bad ? "too long" : e.text);
-		buf_put(&full, line.p, line.len ? line.len - 1 : 0);
-	}
-	buf_u8(&full, '\0');
-	if (full.bad || split_words((char *)full.p, words, MAX_WORDS) < 1) {
-		nats_log("Could not parse command: %s", rep.command);
-		return;
-	}
 	if (run_of(rep.c)->trace)
-		nats_log("Executing: %s", words[0]);
-	if (run_words(words, m, out, &e))
-		nats_log("Command \"%s\" failed to run: %s", words[0], e.text);
+		nats_log("Executing: %s", rep.command);
+	if (!env || !subject || !body)
+		nats_log("Command \"%s\" failed to run: no memory", rep.command);
+	else if (cmd_run(rep.command, fill_word, m, env, NULL, 0, out, &e))
+		nats_log("Command \"%s\" failed to run: %s", rep.command, e.text);
 }
 
 /* The reply's body. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "box/nats/nats_graph.h"
+
 void report_tags(struct nt *t, const json_t *arr)
 {
 	CLEAN(buf) struct buf b = {0};
@@ -12,7 +14,8 @@ void report_tags(struct nt *t, const json_t *arr)
 	const json_t *v;
 
 	buf_init(&b, 65536);
-	json_array_foreach(arr, i, v) buf_printf(&b, "%s%s", i ? ", " : "", json_string_value(v));
+	json_array_foreach(arr, i, v) if (json_is_string(v))
+		buf_printf(&b, "%s%s", b.len ? ", " : "", json_string_value(v));
 	buf_u8(&b, 0);
 	nt_text(t, b.bad ? "" : (char *)b.p);
 }
@@ -21,9 +24,12 @@ void report_compact(char **names, size_t n)
 {
 	size_t cut = 0, shortest = SIZE_MAX;
 
-	for (size_t i = 0; i < n; i++)
-		if (names[i] && strlen(names[i]) < shortest)
+	for (size_t i = 0; i < n; i++) {
+		if (!names[i]) /* no memory for it */
+			return;
+		if (strlen(names[i]) < shortest)
 			shortest = strlen(names[i]);
+	}
 	/* The longest common end that begins with a dot; the first word stays. */
 	for (size_t k = 1; n && k < shortest; k++) {
 		const char *end = names[0] + strlen(names[0]) - k;
@@ -60,6 +66,7 @@ int report_ask(struct cli *c, const char *subject, json_t *options, int want, js
 		return -1;
 	if (!json_array_size(*out)) {
 		json_decref(*out);
+		*out = NULL;
 		return err_set(e, ERR_TIMEOUT, "did not get results from any servers");
 	}
 	json_array_foreach(*out, i, s) if (jget(s, "error") || !json_is_object(jget(s, "server")))
@@ -67,13 +74,13 @@ int report_ask(struct cli *c, const char *subject, json_t *options, int want, js
 		err_set(e, ERR_INTERNAL, "invalid response received: %.120s",
 			jstr(s, "error.description"));
 		json_decref(*out);
+		*out = NULL;
 		return -1;
 	}
 	return 0;
 }
 
-/* The [LIMIT] operand at position i. */
-static int limit_of(struct cli *c, int i, int *want, struct err *e)
+int report_limit(struct cli *c, int i, int *want, struct err *e)
 {
 	char *end = "";
 	long v = c->argc > i ? strtol(c->argv[i], &end, 10) : 0;
@@ -209,7 +216,8 @@ static void conn_servers(struct cli *c, const json_t *conns)
 					"cluster", jstr(one, "server.cluster"), "conns", 0);
 			(void)json_object_set_new(by, jstr(one, "server.name"), row);
 		}
-		(void)json_integer_set(json_object_get(row, "conns"), jint(row, "conns") + 1);
+		(void)json_integer_set(json_object_get(row, "conns"),
+				       nats_add(jint(row, "conns"), 1));
 	}
 	json_object_foreach(by, name, row)(void) json_array_append(list, row);
 	CLEAN(free) const json_t **rows = sorted(c, list, "conns", "name", false, &n);
@@ -268,11 +276,11 @@ static void conn_table(struct cli *c, const json_t *conns, const char *path, con
 
 		if (i < limit)
 			conn_row(t, one, reason);
-		sum[0] += jint(one, "in_msgs");
-		sum[1] += jint(one, "out_msgs");
-		sum[2] += jint(one, "in_bytes");
-		sum[3] += jint(one, "out_bytes");
-		sum[4] += jint(one, "subscriptions");
+		sum[0] = nats_add(sum[0], jint(one, "in_msgs"));
+		sum[1] = nats_add(sum[1], jint(one, "out_msgs"));
+		sum[2] = nats_add(sum[2], jint(one, "in_bytes"));
+		sum[3] = nats_add(sum[3], jint(one, "out_bytes"));
+		sum[4] = nats_add(sum[4], jint(one, "subscriptions"));
 	}
 	if (n > 1) {
 		nt_foot(t);
@@ -318,7 +326,7 @@ static int server_connections(struct cli *c, struct err *e)
 {
 	int want;
 
-	if (limit_of(c, 0, &want, e))
+	if (report_limit(c, 0, &want, e))
 		return -1;
 	if (want == 0)
 		want = report_servers(c, e);
@@ -349,10 +357,10 @@ static json_t *by_account(const json_t *conns)
 			(void)json_object_set_new(by, account, row);
 		}
 		(void)json_integer_set(json_object_get(row, "connections"),
-				       jint(row, "connections") + 1);
+				       nats_add(jint(row, "connections"), 1));
 		for (size_t k = 0; k < 4; k++)
 			(void)json_integer_set(json_object_get(row, sums[k]),
-					       jint(row, sums[k]) + jint(one, sums[k]));
+					       nats_add(jint(row, sums[k]), jint(one, sums[k])));
 		(void)json_integer_set(
 			json_object_get(row, "subscriptions"),
 			jint(row, "subscriptions") +
@@ -382,7 +390,7 @@ static int accounts(struct cli *c, struct err *e)
 				 "--sort must be one of in-bytes,out-bytes,in-msgs,out-msgs,"
 				 "conns,subs, got '%.40s'",
 				 key);
-	if (limit_of(c, 1, &want, e) || cli_int(c, "top", 0, INT32_MAX, &top, e))
+	if (report_limit(c, 1, &want, e) || cli_int(c, "top", 0, INT32_MAX, &top, e))
 		return -1;
 	if (want == 0)
 		want = report_servers(c, e);
@@ -441,7 +449,8 @@ static int usage(struct cli *c, bool mem, struct err *e)
 	double min = 0, max = 0;
 	int want;
 
-	if (limit_of(c, 0, &want, e) || report_ask(c, "$SYS.REQ.SERVER.PING", NULL, want, &all, e))
+	if (report_limit(c, 0, &want, e) ||
+	    report_ask(c, "$SYS.REQ.SERVER.PING", NULL, want, &all, e))
 		return -1;
 	CLEAN(free) const json_t **rows = sorted(c, all, path, "server.name", false, &n);
 
@@ -526,7 +535,7 @@ static int health(struct cli *c, struct err *e)
 		if (cli_str(c, texts[i]))
 			(void)json_object_set_new(opts, texts[i],
 						  json_string(cli_str(c, texts[i])));
-	if (limit_of(c, 0, &want, e)) {
+	if (report_limit(c, 0, &want, e)) {
 		json_decref(opts);
 		return -1;
 	}
@@ -565,8 +574,8 @@ const struct cli_opt report_conn_opts[] = {
 };
 
 #define WHERE                                                                                      \
-	{"reverse", 'R', NULL, "The other way round"}, {"host", 0, "NAME", "Only a server"},       \
-		{"cluster", 0, "NAME", "Only a cluster"},                                          \
+	WATCH_OPT, {"reverse", 'R', NULL, "The other way round"},                                  \
+		{"host", 0, "NAME", "Only a server"}, {"cluster", 0, "NAME", "Only a cluster"},    \
 		{"tags", 0, "TAG", "Only servers with a tag (may be given again)"}
 
 static const struct cli_opt server_conn_opts[] = {
@@ -606,6 +615,12 @@ static const char *const conn_examples[] = {
 	"nats server report connections --sort in-msgs --top 20",
 	"nats server report --reverse connections --account ORDERS", NULL};
 
+WATCHED(accounts)
+WATCHED(server_connections)
+WATCHED(report_cpu)
+WATCHED(report_mem)
+WATCHED(health)
+
 #define REP "server|srv report|rep "
 
 const struct cli_cmd nats_report_cmds[] = {
@@ -613,27 +628,27 @@ const struct cli_cmd nats_report_cmds[] = {
 	 .help = "What accounts move (system account)",
 	 .args = "[ACCOUNT [LIMIT]]",
 	 .opts = account_opts,
-	 .run = accounts},
+	 .run = accounts_watched},
 	{.path = REP "connections|conn|connz|conns",
 	 .help = "Connections (system account)",
 	 .args = "[LIMIT]",
 	 .opts = server_conn_opts,
-	 .run = server_connections,
+	 .run = server_connections_watched,
 	 .examples = conn_examples},
 	{.path = REP "cpu",
 	 .help = "CPU use of the servers (system account)",
 	 .args = "[LIMIT]",
 	 .opts = usage_opts,
-	 .run = report_cpu},
+	 .run = report_cpu_watched},
 	{.path = REP "health",
 	 .help = "Health of the servers (system account)",
 	 .args = "[LIMIT]",
 	 .opts = health_opts,
-	 .run = health},
+	 .run = health_watched},
 	{.path = REP "mem",
 	 .help = "Memory use of the servers (system account)",
 	 .args = "[LIMIT]",
 	 .opts = usage_opts,
-	 .run = report_mem},
+	 .run = report_mem_watched},
 	{0},
 };

@@ -14,6 +14,10 @@ void report_tags(struct nt *t, const json_t *arr);
  * {"server":…, "data":…}. options (taken over) goes in the body. */
 int report_ask(struct cli *c, const char *subject, json_t *options, int want, json_t **out,
 	       struct err *e);
+/* The operand [LIMIT] at position i: how many servers answer, 0: all. USAGE. */
+int report_limit(struct cli *c, int i, int *want, struct err *e);
+/* The operand [EXPECT] of server ls and ping. USAGE. */
+int server_expect(struct cli *c, int *want, struct err *e);
 /* How many servers there are; -1 with an error. */
 int report_servers(struct cli *c, struct err *e);
 /* Cuts what all names have in common from behind: n1.a.b, n2.a.b give n1, n2. */

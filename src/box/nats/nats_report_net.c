@@ -3,18 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "box/nats/nats_graph.h"
+#include "box/nats/nats_leaders.h"
 #include "box/nats/nats_report.h"
-
-static int limit_of(struct cli *c, int *want, struct err *e)
-{
-	char *end = "";
-	long v = c->argc ? strtol(c->argv[0], &end, 10) : 0;
-
-	if (*end || v < 0 || v > 100000)
-		return cli_usage(e, "the limit of servers is a number, not '%.40s'", c->argv[0]);
-	*want = (int)v;
-	return 0;
-}
 
 static const char *key_path, *key_path2;
 static bool key_text;
@@ -144,7 +135,7 @@ static int report_routes(struct cli *c, struct err *e)
 	size_t n;
 	int want;
 
-	if (limit_of(c, &want, e) ||
+	if (report_limit(c, 0, &want, e) ||
 	    report_ask(c, "$SYS.REQ.SERVER.PING.ROUTEZ", NULL, want, &all, e))
 		return -1;
 	CLEAN(json) json_t *routes = flatten(all, "data.routes");
@@ -156,9 +147,9 @@ static int report_routes(struct cli *c, struct err *e)
 		"Bytes In", "Bytes Out", NULL);
 	for (size_t i = 0; i < n; i++) {
 		route_row(t, rows[i], i ? rows[i - 1] : NULL);
-		subs += jint(rows[i], "subscriptions");
-		in += jint(rows[i], "in_bytes");
-		out += jint(rows[i], "out_bytes");
+		subs = nats_add(subs, jint(rows[i], "subscriptions"));
+		in = nats_add(in, jint(rows[i], "in_bytes"));
+		out = nats_add(out, jint(rows[i], "out_bytes"));
 		(void)json_object_set_new(servers, jstr(rows[i], "server.name"), json_true());
 		(void)json_object_set_new(clusters, jstr(rows[i], "server.cluster"), json_true());
 	}
@@ -248,7 +239,7 @@ static int report_gateways(struct cli *c, struct err *e)
 
 	if (cli_str(c, "filter-name"))
 		(void)json_object_set_new(opts, "name", json_string(cli_str(c, "filter-name")));
-	if (limit_of(c, &want, e)) {
+	if (report_limit(c, 0, &want, e)) {
 		json_decref(opts);
 		return -1;
 	}
@@ -296,7 +287,7 @@ static int report_leafs(struct cli *c, struct err *e)
 
 	if (cli_str(c, "account"))
 		(void)json_object_set_new(opts, "account", json_string(cli_str(c, "account")));
-	if (limit_of(c, &want, e)) {
+	if (report_limit(c, 0, &want, e)) {
 		json_decref(opts);
 		return -1;
 	}
@@ -343,14 +334,14 @@ static void js_numbers(const json_t *s, bool account, int64_t v[static 7])
 	v[0] = acc ? (int64_t)json_array_size(jget(acc, "stream_detail")) : jint(from, "streams");
 	v[1] = acc ? 0 : jint(from, "consumers");
 	v[2] = acc ? 0 : jint(from, "messages");
-	v[3] = acc ? jint(acc, "memory") + jint(acc, "storage") : jint(from, "bytes");
+	v[3] = acc ? nats_add(jint(acc, "memory"), jint(acc, "storage")) : jint(from, "bytes");
 	v[4] = jint(from, "memory");
 	v[5] = jint(from, "storage");
 	v[6] = jint(from, "api.total");
 	json_array_foreach(jget(acc, "stream_detail"), i, one)
 	{
-		v[1] += jint(one, "state.consumer_count");
-		v[2] += jint(one, "state.messages");
+		v[1] = nats_add(v[1], jint(one, "state.consumer_count"));
+		v[2] = nats_add(v[2], jint(one, "state.messages"));
 	}
 }
 
@@ -395,7 +386,7 @@ static void js_table(struct cli *c, const json_t **rows, size_t n)
 			nt_text(t, jstr(s, "data.config.domain"));
 		js_row(t, v);
 		nt_num(t, jint(s, "data.meta_cluster.pending"));
-		pending += jint(s, "data.meta_cluster.pending");
+		pending = nats_add(pending, jint(s, "data.meta_cluster.pending"));
 		free(names[i]);
 	}
 	free(names);
@@ -453,6 +444,47 @@ static void js_meta(struct cli *c, const json_t *meta)
 	nt_print(t);
 }
 
+static void js_leaders(const json_t **rows, size_t n, const char *account)
+{
+	CLEAN(json) json_t *streams = json_object();
+	CLEAN(json) json_t *consumers = json_object();
+
+	for (size_t i = 0; i < n; i++) {
+		const char *name = jstr(rows[i], "server.name");
+		const char *cluster = jstr(rows[i], "server.cluster");
+		int64_t s = jint(rows[i], "data.streams_leader");
+		int64_t k = jint(rows[i], "data.consumers_leader");
+		size_t x, y;
+		json_t *d, *v;
+
+		if (account) {
+			s = k = 0;
+			json_array_foreach(
+				json_object_get(json_array_get(jget(rows[i], "data.account_"
+									     "details"),
+							       0),
+						"stream_detail"),
+				x, d)
+			{
+				s += strcmp(jstr(d, "cluster.leader"), name) == 0;
+				json_array_foreach(json_object_get(d, "consumer_detail"), y, v) k +=
+					strcmp(jstr(v, "cluster.leader"), name) == 0;
+			}
+		}
+		if (s > 0 || k > 0) {
+			leaders_add(streams, name, cluster, s);
+			leaders_add(consumers, name, cluster, k);
+		}
+	}
+	putchar('\n');
+	if (!json_object_size(streams)) {
+		puts("No JetStream asset leader data reported");
+		return;
+	}
+	leaders_print(streams, "Stream Leaders");
+	leaders_print(consumers, "Consumer Leaders");
+}
+
 static int report_js(struct cli *c, struct err *e)
 {
 	static const char *const keys[] = {
@@ -477,7 +509,7 @@ static int report_js(struct cli *c, struct err *e)
 		(void)json_object_set_new(opts, "consumer", json_true());
 		(void)json_object_set_new(opts, "limit", json_integer(10000));
 	}
-	if (limit_of(c, &want, e)) {
+	if (report_limit(c, 0, &want, e)) {
 		json_decref(opts);
 		return -1;
 	}
@@ -507,12 +539,14 @@ static int report_js(struct cli *c, struct err *e)
 		       "but "
 		       "only %zu responded. JetStream operation requires at least %lld up nodes.\n",
 		       (long long)size, n, (long long)size / 2 + 1);
+	if (cli_has(c, "leaders"))
+		js_leaders(rows, n, account);
 	return 0;
 }
 
 #define WHERE                                                                                      \
-	{"reverse", 'R', NULL, "The other way round"}, {"host", 0, "NAME", "Only a server"},       \
-		{"cluster", 0, "NAME", "Only a cluster"},                                          \
+	WATCH_OPT, {"reverse", 'R', NULL, "The other way round"},                                  \
+		{"host", 0, "NAME", "Only a server"}, {"cluster", 0, "NAME", "Only a cluster"},    \
 		{"tags", 0, "TAG", "Only servers with a tag (may be given again)"}
 
 static const struct cli_opt route_opts[] = {
@@ -538,9 +572,15 @@ static const struct cli_opt js_opts[] = {
 	{"account", 0, "ACCOUNT", "Only an account"},
 	{"sort", 0, "KEY",
 	 "cluster (default), name, streams, consumers, msgs, mbytes, mem, file, api, err"},
+	LEADERS_OPT,
 	{"compact", 0, NULL, "Cut what names have in common (on; --no-compact)"},
 	{0},
 };
+
+WATCHED(report_routes)
+WATCHED(report_gateways)
+WATCHED(report_leafs)
+WATCHED(report_js)
 
 #define REP "server|srv report|rep "
 
@@ -549,21 +589,21 @@ const struct cli_cmd nats_links_cmds[] = {
 	 .help = "Links between clusters (system account)",
 	 .args = "[LIMIT]",
 	 .opts = gateway_opts,
-	 .run = report_gateways},
+	 .run = report_gateways_watched},
 	{.path = REP "jetstream|jsz|js",
 	 .help = "JetStream on all servers (system account)",
 	 .args = "[LIMIT]",
 	 .opts = js_opts,
-	 .run = report_js},
+	 .run = report_js_watched},
 	{.path = REP "leafnodes|leaf|leafz",
 	 .help = "Links to leaf nodes (system account)",
 	 .args = "[LIMIT]",
 	 .opts = leaf_opts,
-	 .run = report_leafs},
+	 .run = report_leafs_watched},
 	{.path = REP "routes|route",
 	 .help = "Links within clusters (system account)",
 	 .args = "[LIMIT]",
 	 .opts = route_opts,
-	 .run = report_routes},
+	 .run = report_routes_watched},
 	{0},
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "box/nats/nats.h"
+#include "box/nats/nats_cmd.h"
 #include "box/nats/nats_msg.h"
 #include "ui/progress.h"
 
@@ -22,7 +23,7 @@ static void log_header(void *arg, const char *key, const char *value)
 	nats_log("%s: %s", k ? k : "?", v ? v : "?");
 }
 
-static void show(const struct req *q, natsMsg *m, int64_t rtt)
+static void show(struct cli *c, const struct req *q, natsMsg *m, int64_t rtt)
 {
 	if (!q->raw && q->count > QUIET_ABOVE)
 		return;
@@ -33,7 +34,8 @@ static void show(const struct req *q, natsMsg *m, int64_t rtt)
 			nats_log("%s", "");
 		}
 	}
-	msg_print_body(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), true);
+	cmd_print_body(c, natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m),
+		       natsMsg_GetSubject(m), "", true);
 	(void)fflush(stdout);
 }
 
@@ -65,7 +67,7 @@ static int receive(struct cli *c, const struct req *q, natsSubscription *sub, st
 				       GODURATION(limit));
 		if (s != NATS_OK)
 			return conn_err(e, s, "nats");
-		show(q, m, rtt);
+		show(c, q, m, rtt);
 		n++;
 		if ((q->replies > 0 && n == q->replies) ||
 		    (q->replies > 0 && natsMsg_GetDataLength(m) == 0))
@@ -153,6 +155,7 @@ static const struct cli_opt req_opts[] = {
 	{"wait-for-empty", 0, NULL, "Take replies until one is empty"},
 	{"force-stdin", 0, NULL, "Read the body from stdin even on a terminal"},
 	{"send-on", 0, "WHEN", "When stdin is sent: eof (default) or newline"},
+	TRANSLATE_OPT,
 	{"templates", 0, NULL, "Fill templates in body and subject (on; --no-templates)"},
 	{0},
 };

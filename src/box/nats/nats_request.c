@@ -1,8 +1,10 @@
 /* nats server request: a server's monitoring data, as it answers. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "box/nats/nats.h"
+#include "base/file.h"
+#include "box/nats/js.h"
 #include "box/nats/nats_report.h"
 
 /* An option and the member of the request that it becomes. */
@@ -44,6 +46,12 @@ static void add_member(struct cli *c, const struct member *m, json_t *j)
 	}
 }
 
+static void add_filters(struct cli *c, json_t *j)
+{
+	for (const struct member *m = filters; m->option; m++)
+		add_member(c, m, j);
+}
+
 /* How many servers there are, by the first that answers. */
 int report_servers(struct cli *c, struct err *e)
 {
@@ -51,16 +59,19 @@ int report_servers(struct cli *c, struct err *e)
 
 	if (nats_request_json(c, "$SYS.REQ.SERVER.PING", NULL, &j, e))
 		return -1;
-	return (int)jint(j, "statsz.active_servers");
+	int64_t n = jint(j, "statsz.active_servers");
+
+	return n >= 0 && n <= 100000
+		       ? (int)n
+		       : err_set(e, ERR_BAD_JSON, "a server says that there are %lld servers",
+				 (long long)n);
 }
 
 static int print_reply(void *arg, natsMsg *m, struct err *e)
 {
 	(void)e;
 	if (*(const bool *)arg) {
-		json_error_t je;
-		CLEAN(json) json_t *j =
-			json_loadb(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), 0, &je);
+		CLEAN(json) json_t *j = nats_msg_json(m, 0);
 
 		if (j && !jint(j, "data.num_connections"))
 			return 0;
@@ -148,8 +159,7 @@ static json_t *make_body(struct cli *c, const struct kind *k)
 	const char *state = cli_str(c, "filter-state");
 	json_t *j = json_pack("{s:b}", "exact_match", 1);
 
-	for (const struct member *m = filters; m->option; m++)
-		add_member(c, m, j);
+	add_filters(c, j);
 	for (const struct member *m = k->members; m && m->option; m++)
 		add_member(c, m, j);
 	if (!cli_str(c, "limit"))
@@ -167,6 +177,10 @@ static json_t *make_body(struct cli *c, const struct kind *k)
 			(void)json_object_set_new(j, "name", json_string(c->argv[1]));
 		if (cli_str(c, "filter-account"))
 			(void)json_object_set_new(j, "accounts", json_true());
+		if (cli_str(c, "filter-account") && cli_has(c, "subscriptions")) {
+			(void)json_object_set_new(j, "subscriptions", json_true());
+			(void)json_object_set_new(j, "subscriptions_detail", json_true());
+		}
 	}
 	return j;
 }
@@ -222,6 +236,91 @@ static int server_kick(struct cli *c, struct err *e)
 	return nats_print_json(j, e);
 }
 
+/* A file name part: a hostile server's name is no path. */
+static void file_part(char out[static 128], const char *name)
+{
+	(void)snprintf(out, 128, "%s", name);
+	for (char *s = out; *s; s++)
+		if (*s == '/' || *s == '.' || (unsigned char)*s <= ' ' || *s == 0x7f)
+			*s = *s == '.' && s != out ? '.' : '_';
+}
+
+struct profile {
+	const char *dir, *kind;
+	char time[32];
+};
+
+static int write_profile(void *arg, natsMsg *m, struct err *e)
+{
+	const struct profile *p = arg;
+	CLEAN(json) json_t *j = nats_msg_json(m, 0);
+	const char *server = jstr(j, "server.name"), *bad = jstr(j, "data.error");
+	CLEAN(buf) struct buf b = {0};
+	CLEAN(free) char *path = NULL;
+	char part[128];
+	struct err why;
+
+	buf_init(&b, (size_t)256 << 20);
+	if (!*server && !*bad)
+		return 0;
+	if (*bad) {
+		fprintf(stderr, "Server \"%s\" error: %s\n", SHOWN(server), SHOWN(bad));
+		return 0;
+	}
+	file_part(part, server);
+	if (asprintf(&path, "%s/%s-%s-%s", p->dir, p->kind, p->time, part) < 0)
+		return err_set(e, ERR_NOMEM, NULL);
+	if (js_base64(json_object_get(j, "data"), "profile", &b, &why) ||
+	    file_replace(path, b.p, b.len, 0600, &why))
+		fprintf(stderr, "Server \"%s\" error: %s\n", SHOWN(server), why.text);
+	else
+		printf("Server \"%s\" profile written: %s\n", SHOWN(server), path);
+	return 0;
+}
+
+static int server_profile(struct cli *c, struct err *e)
+{
+	static const char *const known[] = {"allocs",	    "heap",  "goroutine", "mutex",
+					    "threadcreate", "block", "cpu"};
+	struct nats_run *r = run_of(c);
+	struct profile p = {.kind = c->argv[0], .dir = c->argc > 1 ? c->argv[1] : "."};
+	time_t now = time(NULL);
+	struct tm tm = {0};
+	int64_t level = 0;
+	size_t i = 0, n = 0;
+	int want;
+
+	while (i < sizeof(known) / sizeof(known[0]) && strcmp(known[i], p.kind) != 0)
+		i++;
+	if (i == sizeof(known) / sizeof(known[0]))
+		return cli_usage(e,
+				 "a profile is one of allocs, heap, goroutine, mutex, "
+				 "threadcreate, block, cpu, not '%.40s'",
+				 p.kind);
+	if (cli_int(c, "level", 0, 10, &level, e) || nats_settings(c, e))
+		return -1;
+	(void)localtime_r(&now, &tm);
+	(void)strftime(p.time, sizeof(p.time), "%Y%m%d-%H%M%S", &tm);
+	CLEAN(json) json_t *j = json_pack("{s:s, s:I}", "name", p.kind, "debug", (json_int_t)level);
+	CLEAN(buf) struct buf b = {0};
+
+	add_filters(c, j);
+	/* Who wants longer gives --timeout; the network needs its time too. */
+	if (strcmp(p.kind, "cpu") == 0) {
+		(void)json_object_set_new(j, "duration", json_integer(r->timeout_ms * NS_MS));
+		r->timeout_ms += 2000;
+	}
+	buf_init(&b, 65536);
+	if (json_text(j, JSON_ONE_LINE, &b, e))
+		return -1;
+	buf_u8(&b, 0);
+	want = cli_str(c, "name") || cli_str(c, "host") ? 1 : report_servers(c, e);
+	if (want < 0 || nats_gather(c, "$SYS.REQ.SERVER.PING.PROFILEZ", (char *)b.p, want,
+				    write_profile, &p, &n, e))
+		return -1;
+	return n ? 0 : err_set(e, ERR_TIMEOUT, "no server has answered");
+}
+
 #define FILTERS                                                                                    \
 	{"limit", 0, "N", "At most this many records (2048)"},                                     \
 		{"offset", 0, "N", "Start at a record"},                                           \
@@ -249,6 +348,7 @@ static const struct cli_opt gateway_opts[] = {
 	FILTERS,
 	{"accounts", 0, NULL, "With accounts"},
 	{"filter-account", 0, "ACCOUNT", "Only an account"},
+	{"subscriptions", 0, NULL, "With subscriptions (of --filter-account)"},
 	{0},
 };
 static const struct cli_opt ipq_opts[] = {
@@ -296,6 +396,9 @@ static const struct cli_opt subz_opts[] = {
 	{0},
 };
 
+static const struct cli_opt profile_opts[] = {
+	FILTERS, {"level", 0, "N", "How much the profile says"}, {0}};
+
 #define REQ "server|srv request|req "
 #define ROW(words, text, operands, options)                                                        \
 	{.path = REQ words,                                                                        \
@@ -316,6 +419,11 @@ const struct cli_cmd nats_request_cmds[] = {
 	 .args = "CID SERVER_ID",
 	 .run = server_kick},
 	ROW("leafnodes|leaf|leafz", "Leaf nodes", "[WAIT]", subs_opts),
+	{.path = REQ "profile",
+	 .help = "Write profiles of servers to files (system account)",
+	 .args = "PROFILE [DIR]",
+	 .opts = profile_opts,
+	 .run = server_profile},
 	ROW("raft|raftz", "RAFT groups", "[WAIT]", raft_opts),
 	ROW("routes|route|routez", "Routes", "[WAIT]", subs_opts),
 	ROW("subscriptions|sub|subsz", "Subscriptions", "[WAIT]", subz_opts),

@@ -73,7 +73,9 @@ static void add_limits(struct cols *cols, const json_t *v)
 	cols_row(cols, "Maximum Connections", "%s", COMMA(jint(v, "max_connections")));
 	cols_row(cols, "Maximum Subscriptions", "%s", COMMA(jint(v, "max_subscriptions")));
 	cols_row(cols, "Maximum Payload", "%s", IBYTES(jint(v, "max_payload")));
-	cols_row(cols, "TLS Timeout", "%s", DURATION(jint(v, "tls_timeout") * NS_S));
+	cols_row(cols, "TLS Timeout", "%s",
+		 DURATION((int64_t)(jnum(v, "tls_timeout") < 1e9 ? jnum(v, "tls_timeout") * 1e9
+								 : 9e18)));
 	cols_row(cols, "Write Deadline", "%s", DURATION(jint(v, "write_deadline")));
 	cols_section(cols, "Statistics");
 	cols_row(cols, "CPU Cores", "%lld %.2f%%", (long long)jint(v, "cores"), jnum(v, "cpu"));
@@ -255,8 +257,7 @@ static int by_key(const void *a, const void *b)
 static int got_server(void *arg, natsMsg *m, struct err *e)
 {
 	struct listing *l = arg;
-	json_error_t je;
-	json_t *j = json_loadb(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), 0, &je);
+	json_t *j = nats_msg_json(m, 0);
 	struct row *rows = realloc(l->rows, (l->n + 1) * sizeof(*rows));
 
 	if (rows)
@@ -358,7 +359,7 @@ static json_t *clusters_of(const struct listing *l, bool *routes_ok)
 			row = json_pack("[i, i, i, i, i]", 0, 0, 0, 0, (int)routes);
 			(void)json_object_set_new(all, name, row);
 		}
-		json_array_foreach(gws, k, g) in += jint(g, "inbound_connections");
+		json_array_foreach(gws, k, g) in = nats_add(in, jint(g, "inbound_connections"));
 		const int64_t add[4] = {1, (int64_t)json_array_size(gws), in,
 					jint(s, "statsz.connections")};
 
@@ -414,10 +415,10 @@ static void list_table(const struct listing *l, bool compact)
 		const json_t *s = l->rows[i].s, *first = l->rows[0].s;
 
 		list_row(t, &l->rows[i], names[i], hosts[i]);
-		conns += jint(s, "statsz.connections");
-		subs += jint(s, "statsz.subscriptions");
-		mem += jint(s, "statsz.mem");
-		slow += jint(s, "statsz.slow_consumers");
+		conns = nats_add(conns, jint(s, "statsz.connections"));
+		subs = nats_add(subs, jint(s, "statsz.subscriptions"));
+		mem = nats_add(mem, jint(s, "statsz.mem"));
+		slow = nats_add(slow, jint(s, "statsz.slow_consumers"));
 		js += jbool(s, "server.jetstream");
 		versions_ok &= strcmp(jstr(s, "server.ver"), jstr(first, "server.ver")) == 0;
 		gws_ok &= json_array_size(jget(s, "statsz.gateways")) ==
@@ -446,7 +447,7 @@ static void list_table(const struct listing *l, bool compact)
 	free_column(hosts, l->n);
 }
 
-static int expect_of(struct cli *c, int *want, struct err *e)
+int server_expect(struct cli *c, int *want, struct err *e)
 {
 	char *end = "";
 	long v = c->argc ? strtol(c->argv[0], &end, 10) : 0;
@@ -465,7 +466,7 @@ static int server_list(struct cli *c, struct err *e)
 	struct err why = {0};
 	int want = 0, r = 0;
 
-	if (expect_of(c, &want, e) || nats_connect(c, e))
+	if (server_expect(c, &want, e) || nats_connect(c, e))
 		return -1;
 	l.start = mono_ns();
 	if (nats_gather(c, "$SYS.REQ.SERVER.PING", NULL, want, got_server, &l, NULL, &why) &&
@@ -487,63 +488,6 @@ static int server_list(struct cli *c, struct err *e)
 	free(l.rows);
 	json_decref(l.all);
 	return r;
-}
-
-/* ---- ping ---- */
-
-struct pings {
-	struct cli *c;
-	int64_t start;
-	int want;
-	size_t n;
-	double sum, min, max;
-};
-
-static int got_ping(void *arg, natsMsg *m, struct err *e)
-{
-	struct pings *p = arg;
-	json_error_t je;
-	CLEAN(json) json_t *j =
-		json_loadb(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), 0, &je);
-	int64_t rtt = mono_ns() - p->start;
-	double ms = (double)(rtt / NS_MS);
-
-	if (!json_is_object(jget(j, "server")))
-		return err_set(e, ERR_BAD_JSON,
-			       "Could not decode response: a server answered nonsense");
-	CLEAN(free) char *name = nats_clean(jstr(j, "server.name"));
-
-	if (cli_has(p->c, "id"))
-		printf("%s ", SHOWN(jstr(j, "server.id")));
-	printf("%-60s rtt=%s\n", name ? name : "?", GODURATION(rtt));
-	(void)fflush(stdout);
-	if (p->want == 0 && p->n == 0)
-		p->want = (int)jint(j, "statsz.active_servers");
-	p->min = p->n == 0 || ms < p->min ? ms : p->min;
-	p->max = p->n == 0 || ms > p->max ? ms : p->max;
-	p->sum += ms;
-	p->n++;
-	return p->want && (int)p->n >= p->want;
-}
-
-static int server_ping(struct cli *c, struct err *e)
-{
-	struct pings p = {.c = c};
-
-	if (expect_of(c, &p.want, e) || nats_connect(c, e))
-		return -1;
-	p.start = mono_ns();
-	if (nats_gather(c, "$SYS.REQ.SERVER.PING", NULL, -1, got_ping, &p, NULL, e))
-		return -1;
-	puts("\n---- ping statistics ----");
-	if (p.n)
-		printf("%zu replies max: %.2f min: %.2f avg: %.2f\n", p.n, p.max, p.min,
-		       p.sum / (double)p.n);
-	else
-		puts("no responses received");
-	if (p.want && (int)p.n != p.want)
-		printf("\nMissing %d server(s)\n", p.want - (int)p.n);
-	return p.n ? 0 : 1;
 }
 
 /* ---- passwd ---- */
@@ -636,8 +580,6 @@ static const struct cli_opt list_opts[] = {
 	{0},
 };
 
-static const struct cli_opt ping_opts[] = {{"id", 0, NULL, "Show the servers' ids"}, {0}};
-
 static const struct cli_opt passwd_opts[] = {
 	{"pass", 'p', "PASSWORD", "The password ($PASSWORD); others can see it here"},
 	{"cost", 'c', "N", "Cost of bcrypt (11)"},
@@ -664,11 +606,6 @@ const struct cli_cmd nats_server_cmds[] = {
 	 .opts = list_opts,
 	 .run = server_list,
 	 .examples = list_examples},
-	{.path = SRV "ping",
-	 .help = "Ping servers (system account)",
-	 .args = "[EXPECT]",
-	 .opts = ping_opts,
-	 .run = server_ping},
 	{.path = SRV "passwd|mkpasswd|pass|password",
 	 .help = "Make a bcrypt hash of a password for a server's configuration",
 	 .opts = passwd_opts,

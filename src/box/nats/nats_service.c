@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "box/nats/nats.h"
+#include "box/nats/nats_cmd.h"
 #include "box/nats/nats_msg.h"
 
 #define TYPE "io.nats.micro.v1."
@@ -164,9 +165,9 @@ static int service_stats(struct cli *c, struct err *e)
 		json_array_foreach(jget(rows[i], "endpoints"), k, p)
 		{
 			stats_row(t, k ? "" : jstr(rows[i], "id"), p);
-			requests += jint(p, "num_requests");
-			errors += jint(p, "num_errors");
-			time += jint(p, "processing_time");
+			requests = nats_add(requests, jint(p, "num_requests"));
+			errors = nats_add(errors, jint(p, "num_errors"));
+			time = nats_add(time, jint(p, "processing_time"));
 		}
 	nt_foot(t);
 	nt_text(t, "");
@@ -175,7 +176,8 @@ static int service_stats(struct cli *c, struct err *e)
 	nt_text(t, "");
 	nt_text(t, COMMA(errors));
 	nt_text(t, DURATION(time));
-	nt_text(t, DURATION(time && requests + errors ? time / (requests + errors) : 0));
+	nt_text(t,
+		DURATION(nats_add(requests, errors) > 0 ? time / nats_add(requests, errors) : 0));
 	nt_print(t);
 	putchar('\n');
 	return 0;
@@ -229,7 +231,7 @@ static void info_stats(struct cols *cols, const json_t *stats, const regex_t *re
 			 DURATION(jint(p, "processing_time")),
 			 DURATION(jint(p, "average_processing_time")));
 		cols_row(cols, "Started", "%s (%s ago)", LOCALTIME(started),
-			 DURATION(now_ns() - started));
+			 DURATION(nats_ago(started)));
 		cols_row(cols, "Errors", "%s", COMMA(jint(p, "num_errors")));
 		cols_some(cols, "Last Error", jstr(p, "last_error"));
 		buf_init(&b, 1 << 20);
@@ -309,9 +311,7 @@ struct ping {
 static int got_ping(void *arg, natsMsg *m, struct err *e)
 {
 	struct ping *p = arg;
-	json_error_t je;
-	CLEAN(json) json_t *j = json_loadb(natsMsg_GetData(m) ? natsMsg_GetData(m) : "",
-					   (size_t)natsMsg_GetDataLength(m), 0, &je);
+	CLEAN(json) json_t *j = nats_msg_json(m, 0);
 	char text[256];
 
 	if (!json_is_object(j) || check(j, "ping", e))
@@ -481,6 +481,7 @@ static const struct cli_opt req_opts[] = {
 	{"wait-for-empty", 0, NULL, "Take replies until one is empty"},
 	{"force-stdin", 0, NULL, "Read the body from stdin even on a terminal"},
 	{"send-on", 0, "WHEN", "When stdin is sent: eof (default) or newline"},
+	TRANSLATE_OPT,
 	{"templates", 0, NULL, "Fill templates in the body (on; --no-templates)"},
 	{0},
 };

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "box/nats/nats_cmd.h"
+#include "box/nats/nats_graph.h"
 #include "box/nats/nats_msg.h"
 
 /* " @ Jan  2 15:04:05.000000", " @ 1.5s", or nothing. */
@@ -24,18 +26,52 @@ static const char *stamp(const struct sub *s, const struct msg_meta *meta, char 
 		(void)snprintf(out, 64, " @ %s.%06lld", text, (long long)(now % NS_S / 1000));
 	} else if (s->delta) {
 		(void)snprintf(out, 64, " @ %s",
-			       GODURATION(meta ? now_ns() - now : mono_ns() - s->start));
+			       GODURATION(meta ? nats_ago(now) : mono_ns() - s->start));
 	}
 	return out;
 }
 
+static void copy_header(void *arg, const char *key, const char *value)
+{
+	(void)natsMsgHeader_Add(arg, key, value);
+}
+
+/* The message with the body that --translate makes; NULL with *e: it could not. */
+static natsMsg *translated(struct sub *s, natsMsg *m, struct err *e)
+{
+	CLEAN(buf) struct buf out = {0};
+	natsMsg *copy = NULL;
+
+	buf_init(&out, (size_t)64 << 20);
+	if (cmd_translate(s->c, natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), "", "", &out,
+			  e))
+		return NULL;
+	natsStatus st = natsMsg_Create(&copy, natsMsg_GetSubject(m), natsMsg_GetReply(m),
+				       out.len ? (const char *)out.p : "", (int)out.len);
+
+	if (st == NATS_OK)
+		msg_each_header(m, copy_header, copy);
+	else
+		(void)conn_err(e, st, "nats");
+	return copy;
+}
+
 static void dump(struct sub *s, natsMsg *m, uint64_t seq, const char *suffix)
 {
+	CLEAN(msg) natsMsg *other = NULL;
 	CLEAN(buf) struct buf b = {0};
 	char path[4300];
 	struct err e;
 
 	buf_init(&b, (size_t)256 << 20);
+	if (cli_has(s->c, "translate")) {
+		other = translated(s, m, &e);
+		if (!other) {
+			nats_log("Error while translating msg body: %s", e.text);
+			return;
+		}
+		m = other;
+	}
 	if (msg_dump(m, &b, &e)) {
 		nats_log("Could not JSON encode message: %s", e.text);
 		return;
@@ -59,7 +95,8 @@ static void show_content(const struct sub *s, natsMsg *m)
 		return;
 	msg_print_headers(m);
 	if (!s->headers_only)
-		msg_print_body(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), true);
+		cmd_print_body(s->c, natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m),
+			       natsMsg_GetSubject(m), "", true);
 }
 
 static void show_head(const struct sub *s, natsMsg *m, const struct msg_meta *meta)
@@ -69,6 +106,15 @@ static void show_head(const struct sub *s, natsMsg *m, const struct msg_meta *me
 	CLEAN(free) char *qr = reply ? nats_quote(reply, strlen(reply)) : NULL;
 	char at[64];
 
+	if (s->direct) {
+		printf("[#%llu]%s Received JetStream message (direct): stream: %s seq %s / "
+		       "subject: ",
+		       (unsigned long long)s->count, stamp(s, NULL, at), s->stream,
+		       SHOWN(msg_header_last(m, "Nats-Sequence")));
+		nats_bytes(subject, strlen(subject));
+		printf(" / time: %s\n", LOCALTEXT(msg_header_last(m, "Nats-Time-Stamp")));
+		return;
+	}
 	if (s->stream && meta) {
 		printf("[#%llu]%s Received JetStream message: stream: %s seq: %s / pending: %s / "
 		       "subject: ",
@@ -90,13 +136,18 @@ void sub_show(struct sub *s, natsMsg *m, natsMsg *reply)
 	if (run_of(s->c)->trace && natsMsg_GetReply(m))
 		printf("<<< Reply Subject: %s\n", SHOWN(natsMsg_GetReply(m)));
 	if (s->dump) {
-		dump(s, m, known ? meta.stream_seq : s->count, "");
+		uint64_t seq = known ? meta.stream_seq : s->count;
+
+		if (s->direct)
+			seq = strtoull(msg_header_last(m, "Nats-Sequence"), NULL, 10);
+		dump(s, m, seq, "");
 		if (reply)
-			dump(s, reply, known ? meta.stream_seq : s->count, "_reply");
+			dump(s, reply, seq, "_reply");
 		return;
 	}
 	if (s->raw) {
-		msg_print_body(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), false);
+		cmd_print_body(s->c, natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), "", "",
+			       false);
 		if (reply)
 			msg_print_body(natsMsg_GetData(reply), (size_t)natsMsg_GetDataLength(reply),
 				       false);
@@ -147,6 +198,13 @@ static void report_take(struct sub *s, natsMsg *m, const char *subject)
 							       natsMsg_GetDataLength(m));
 }
 
+static void graph_take(struct sub *s, const natsSubscription *from)
+{
+	for (size_t i = 0; i < s->nsubs; i++)
+		if (s->subs[i] == from)
+			s->drawn[i]++;
+}
+
 /* Keeps a request until its reply comes: the oldest gives way. */
 static void keep_request(struct sub *s, natsMsg *m)
 {
@@ -183,7 +241,9 @@ void sub_take(struct sub *s, natsMsg *m, natsSubscription *from)
 	}
 	s->count++;
 	s->last = mono_ns();
-	if (s->report)
+	if (s->graph)
+		graph_take(s, from);
+	else if (s->report)
 		report_take(s, m,
 			    cli_has(s->c, "report-subscriptions")
 				    ? natsSubscription_GetSubject(from)
@@ -323,6 +383,37 @@ int sub_wait(struct sub *s, struct err *e)
 	return nats_stopped() ? 130 : 0;
 }
 
+static int sample(void *arg, double value[GRAPH_LINES], struct err *e)
+{
+	struct sub *s = arg;
+
+	pthread_mutex_lock(&s->lock);
+	for (int i = 0; i < s->c->argc && i < GRAPH_LINES; i++)
+		value[i] = (double)s->drawn[i];
+	pthread_mutex_unlock(&s->lock);
+	return *nats_refusal(run_of(s->c))
+		       ? err_set(e, ERR_DENIED, "nats: %s", run_of(s->c)->async_error)
+		       : 0;
+}
+
+static int draw_graph(struct sub *s, struct err *e)
+{
+	CLEAN(free) struct graph *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return err_set(e, ERR_NOMEM, NULL);
+	for (int i = 0; i < s->c->argc; i++) {
+		char caption[96];
+
+		(void)snprintf(caption, sizeof(caption), "%.80s / second", s->c->argv[i]);
+		graph_line(g, (size_t)i, GRAPH_DECIMAL, true, caption);
+	}
+	g->sample = sample;
+	g->arg = s;
+	g->done = &s->done;
+	return graph_run(g, e);
+}
+
 static int check(struct sub *s, struct err *e)
 {
 	struct cli *c = s->c;
@@ -346,6 +437,13 @@ static int check(struct sub *s, struct err *e)
 		return cli_usage(e, "queue group subscriptions are not supported with JetStream");
 	if (s->match && stream)
 		return cli_usage(e, "cannot enable --match-replies for JetStream streams");
+	if (cli_has(c, "direct") && s->durable)
+		return cli_usage(e, "cannot use direct get when a durable name is supplied");
+	if (s->graph && (stream || !c->argc || c->argc > 4))
+		return cli_usage(e, c->argc > 4 ? "maximum 4 subject patterns may be graphed"
+						: "--graph takes subjects and no stream");
+	if (s->graph && !nats_is_terminal())
+		return cli_usage(e, "can only graph data on an interactive terminal");
 	if (s->stamp && s->delta)
 		return cli_usage(e, "timestamp and delta-time flags are mutually exclusive");
 	for (int i = 0; i < c->argc; i++)
@@ -418,6 +516,7 @@ static int subscribe(struct cli *c, struct err *e)
 	s.ack = cli_has(c, "ack");
 	s.match = cli_has(c, "match-replies");
 	s.report = cli_has(c, "report-subjects") || cli_has(c, "report-subscriptions");
+	s.graph = cli_has(c, "graph");
 	s.dump = cli_str(c, "dump");
 	s.stream = cli_str(c, "stream");
 	s.durable = cli_str(c, "durable");
@@ -429,7 +528,7 @@ static int subscribe(struct cli *c, struct err *e)
 	s.start = s.last = mono_ns();
 	r = sub_wants_stream(c) ? sub_stream(&s, c->argc ? c->argv[0] : NULL, e) : start(&s, e);
 	if (r == 0)
-		r = sub_wait(&s, e);
+		r = s.graph ? draw_graph(&s, e) : sub_wait(&s, e);
 	__atomic_store_n(&s.done, true, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < s.nsubs; i++) {
 		(void)natsSubscription_Unsubscribe(s.subs[i]);
@@ -468,6 +567,9 @@ static const struct cli_opt sub_opts[] = {
 	{"report-subjects", 0, NULL, "Count messages by subject, shown each second"},
 	{"report-subscriptions", 0, NULL, "Count messages by subscription"},
 	{"report-top", 0, "N", "Rows of the report (10)"},
+	TRANSLATE_OPT,
+	{"graph", 0, NULL, "Draw the rate of each subject"},
+	{"direct", 0, NULL, "Read the stream by direct gets, without a consumer (JetStream)"},
 	{"timestamp", 't', NULL, "Show when each message came"},
 	{"delta-time", 'd', NULL, "Show the time since the start"},
 	{0},

@@ -9,8 +9,9 @@
 
 bool sub_wants_stream(struct cli *c)
 {
-	static const char *const options[] = {"stream", "durable", "start-sequence",  "all", "new",
-					      "last",	"since",   "last-per-subject"};
+	static const char *const options[] = {
+		"stream", "durable", "start-sequence",	 "all",	  "new",
+		"last",	  "since",   "last-per-subject", "direct"};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (cli_has(c, options[i]))
@@ -53,11 +54,10 @@ static void on_status(struct pull *p, const char *status, const char *text)
 static void on_pulled(natsConnection *nc, natsSubscription *from, natsMsg *m, void *arg)
 {
 	struct pull *p = arg;
-	const char *status = msg_header(m, "Status");
+	const char *status = msg_status(m);
 
 	(void)nc;
-	if (*status && natsMsg_GetDataLength(m) == 0 &&
-	    (!natsMsg_GetReply(m) || strncmp(natsMsg_GetReply(m), "$JS.ACK.", 8) != 0)) {
+	if (*status) {
 		on_status(p, status, msg_header(m, "Description"));
 	} else {
 		sub_take(p->s, m, from);
@@ -188,6 +188,18 @@ int sub_stream(struct sub *s, const char *subject, struct err *e)
 	else if (find_stream(s, subject, stream, e))
 		return -1;
 	s->stream = stream;
+	if (!s->durable) {
+		CLEAN(json) json_t *info = NULL;
+
+		/* A consumer would take messages away from those they are for. */
+		if (nats_js_request(s->c, NULL, &info, e, "STREAM.INFO.%s", stream))
+			return -1;
+		s->direct = cli_has(s->c, "direct") ||
+			    strcmp(jstr(info, "config.retention"), "workqueue") == 0 ||
+			    strcmp(jstr(info, "config.retention"), "interest") == 0;
+		if (s->direct)
+			return sub_direct(s, stream, subject ? subject : ">", info, e);
+	}
 	if (make_consumer(s, stream, subject ? subject : ">", name, e) || !inbox)
 		return -1;
 	pull.s = s;

@@ -27,6 +27,59 @@ int nats_opt_bytes(const struct cli *c, const char *name, int64_t *n, struct err
 	return err_wrap(e, "option --%s", name);
 }
 
+/* Length of the whole number at s, 0: it is none, or has a fraction. */
+static size_t whole(const char *s, const char *end)
+{
+	size_t n = s < end && *s == '-', start = n;
+
+	while (s + n < end && s[n] >= '0' && s[n] <= '9')
+		n++;
+	return n == start || (s + n < end && strchr(".eE", s[n])) ? 0 : n;
+}
+
+/* A copy in which no whole number is too large for jansson, which refuses all of a text
+ * for the sake of one. */
+static void fit_numbers(const char *s, size_t n, struct buf *out)
+{
+	const char *end = s + n;
+	bool quoted = false;
+
+	while (s < end) {
+		size_t digits = quoted ? 0 : whole(s, end);
+		char text[24];
+
+		if (digits >= 19) {
+			/* strtoll stops at the ends of its range */
+			(void)snprintf(text, sizeof(text), "%.*s", (int)(digits < 23 ? digits : 23),
+				       s);
+			buf_printf(out, "%lld", strtoll(text, NULL, 10));
+			s += digits;
+		} else if (digits) {
+			buf_put(out, s, digits);
+			s += digits;
+		} else if (quoted && *s == '\\' && s + 1 < end) {
+			buf_put(out, s, 2);
+			s += 2;
+		} else {
+			quoted ^= *s == '"';
+			buf_u8(out, (uint8_t)*s++);
+		}
+	}
+}
+
+json_t *nats_json(const void *p, size_t n, size_t flags)
+{
+	CLEAN(buf) struct buf fit = {0};
+	json_error_t je;
+	json_t *j = json_loadb(p ? p : "", p ? n : 0, flags, &je);
+
+	if (j || json_error_code(&je) != json_error_numeric_overflow)
+		return j;
+	buf_init(&fit, n + (n >> 1) + 64);
+	fit_numbers(p, n, &fit);
+	return fit.bad ? NULL : json_loadb((const char *)fit.p, fit.len, flags, &je);
+}
+
 int nats_print_json(const json_t *j, struct err *e)
 {
 	return json_print(j, stdout, e);
@@ -72,6 +125,24 @@ double jnum(const json_t *obj, const char *path)
 bool jbool(const json_t *obj, const char *path)
 {
 	return json_is_true(jget(obj, path));
+}
+
+int64_t nats_add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b > 0 ? INT64_MAX : INT64_MIN;
+	return sum;
+}
+
+int64_t nats_ago(int64_t t)
+{
+	int64_t ago;
+
+	if (__builtin_sub_overflow(now_ns(), t, &ago))
+		return t < 0 ? INT64_MAX : INT64_MIN;
+	return ago;
 }
 
 static volatile sig_atomic_t stopped;

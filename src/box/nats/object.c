@@ -8,8 +8,6 @@
 #include "box/nats/kv.h"
 #include "box/nats/nats_js.h"
 
-#define FORCE_OPT {"force", 'f', NULL, "Act without asking"}
-#define JSON_OPT {"json", 'j', NULL, "Print JSON"}
 #define PROGRESS_OPT {"progress", 0, NULL, "Show progress (the default)"}
 #define META_MAX ((size_t)1 << 20)
 
@@ -91,13 +89,10 @@ int obj_meta_subject(const struct obj_bucket *b, const char *name, char **out, s
 static int parse_meta(const json_t *m, json_t **out, struct err *e)
 {
 	CLEAN(buf) struct buf data = {0};
-	json_error_t je;
-
 	buf_init(&data, META_MAX);
 	if (js_base64(m, "data", &data, e))
 		return -1;
-	*out = json_loadb(data.len ? (const char *)data.p : "", data.len, JSON_REJECT_DUPLICATES,
-			  &je);
+	*out = nats_json(data.p, data.len, JSON_REJECT_DUPLICATES);
 	if (!json_is_object(*out)) {
 		json_decref(*out);
 		*out = NULL;
@@ -150,11 +145,22 @@ int obj_publish_meta(struct cli *c, const struct obj_bucket *b, const json_t *me
 	return r;
 }
 
+int obj_nuid_ok(const char *nuid, struct err *e)
+{
+	/* Another client may have written it: a wildcard would be the pieces of all objects. */
+	if (*nuid && strlen(nuid) <= 128 && !strpbrk(nuid, ".*> \t\r\n"))
+		return 0;
+	return err_set(e, ERR_BAD_JSON,
+		       "nats: what is stored about the object does not name its pieces");
+}
+
 int obj_purge(struct cli *c, const struct obj_bucket *b, const char *nuid, struct err *e)
 {
 	CLEAN(json) json_t *reply = NULL;
 	char subject[600];
 
+	if (obj_nuid_ok(nuid, e))
+		return -1;
 	(void)snprintf(subject, sizeof(subject), "$O.%.200s.C.%.200s", b->name, nuid);
 	return nats_js_request(c, json_pack("{s:s}", "filter", subject), &reply, e,
 			       "STREAM.PURGE.%s", b->stream);
@@ -350,64 +356,12 @@ static int object_seal(struct cli *c, struct err *e)
 	return show(c, b.name, e);
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-	int64_t x = jint(*(json_t *const *)a, "state.bytes"),
-		y = jint(*(json_t *const *)b, "state.bytes");
-	int r = (x > y) - (x < y);
-
-	return r ? r
-		 : strcmp(jstr(*(json_t *const *)a, "config.name"),
-			  jstr(*(json_t *const *)b, "config.name"));
-}
-
-static int list_buckets(struct cli *c, struct err *e)
-{
-	CLEAN(json) json_t *all = NULL;
-	CLEAN(json) json_t *names = json_array();
-	size_t i, n = 0;
-	json_t *s;
-
-	if (js_pages(c, "STREAM.LIST", NULL, "streams", &all, e))
-		return -1;
-	CLEAN(free) json_t **v = calloc(json_array_size(all) + 1, sizeof(*v));
-	CLEAN(nt) struct nt *t = nt_new("Object Store Buckets");
-
-	if (!v)
-		return err_set(e, ERR_NOMEM, NULL);
-	json_array_foreach(all, i, s) if (strncmp(jstr(s, "config.name"), "OBJ_", 4) == 0)
-	{
-		v[n++] = s;
-		(void)json_array_append_new(names, json_string(jstr(s, "config.name") + 4));
-	}
-	if (cli_has(c, "names") || cli_has(c, "json"))
-		return js_print_names(names, cli_has(c, "json"), e);
-	if (!n) {
-		puts("No Object Store buckets found");
-		return 0;
-	}
-	qsort(v, n, sizeof(*v), by_bytes);
-	nt_head(t, "Bucket", "Description", "Created", "Size", "Last Update", NULL);
-	for (i = 0; i < n; i++) {
-		nt_text(t, jstr(v[i], "config.name") + 4);
-		nt_text(t, jstr(v[i], "config.description"));
-		nt_text(t, LOCALTEXT(jstr(v[i], "created")));
-		nt_text(t, IBYTES(jint(v[i], "state.bytes")));
-		nt_text(t, SINCE(jstr(v[i], "state.last_ts"), ""));
-	}
-	nt_print(t);
-	putchar('\n');
-	return 0;
-}
-
 /* A delivered description of an object; NULL: it is none. */
 static json_t *delivered(natsMsg *m)
 {
-	json_error_t je;
 	struct js_meta at;
 	char when[48];
-	json_t *j = json_loadb(natsMsg_GetData(m) ? natsMsg_GetData(m) : "",
-			       (size_t)natsMsg_GetDataLength(m), JSON_REJECT_DUPLICATES, &je);
+	json_t *j = nats_msg_json(m, JSON_REJECT_DUPLICATES);
 
 	if (json_is_object(j) && js_meta(m, &at) == 0) {
 		fmt_rfc3339(when, at.time_ns, true, true);
@@ -457,7 +411,7 @@ static int object_ls(struct cli *c, struct err *e)
 	json_t *v;
 
 	if (!c->argc)
-		return list_buckets(c, e);
+		return js_list_buckets(c, "OBJ_", "Object Store", false, e);
 	if (obj_open(c, &b, e) || load_list(c, &b, &all, e))
 		return -1;
 	if (cli_has(c, "json"))

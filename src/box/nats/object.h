@@ -28,6 +28,8 @@ int obj_info(struct cli *c, const struct obj_bucket *b, const char *name, bool d
 int obj_meta_subject(const struct obj_bucket *b, const char *name, char **out, struct err *e);
 /* Replaces what is stored about an object. */
 int obj_publish_meta(struct cli *c, const struct obj_bucket *b, const json_t *meta, struct err *e);
+/* Whether what is stored names the pieces of one object only. BAD_JSON. */
+int obj_nuid_ok(const char *nuid, struct err *e);
 /* Removes the pieces of an object. */
 int obj_purge(struct cli *c, const struct obj_bucket *b, const char *nuid, struct err *e);
 void obj_show(const char *bucket, const json_t *meta);

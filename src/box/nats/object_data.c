@@ -51,7 +51,6 @@ static void digest_text(char out[static 64], const uint8_t hash[static SHA256_LE
 static int take_ack(struct cli *c, struct put *p, struct err *e)
 {
 	CLEAN(msg) natsMsg *m = NULL;
-	json_error_t je;
 	natsStatus s = natsSubscription_NextMsg(&m, p->acks, run_of(c)->timeout_ms);
 
 	if (s == NATS_NO_RESPONDERS)
@@ -59,8 +58,7 @@ static int take_ack(struct cli *c, struct put *p, struct err *e)
 	if (s != NATS_OK)
 		return s == NATS_TIMEOUT ? err_set(e, ERR_TIMEOUT, "nats: timeout")
 					 : conn_err(e, s, "nats");
-	CLEAN(json) json_t *ack = json_loadb(natsMsg_GetData(m) ? natsMsg_GetData(m) : "",
-					     (size_t)natsMsg_GetDataLength(m), 0, &je);
+	CLEAN(json) json_t *ack = nats_msg_json(m, 0);
 	const json_t *bad = json_object_get(ack, "error");
 
 	if (bad)
@@ -314,6 +312,8 @@ static int fetch(struct cli *c, const struct obj_bucket *b, const json_t *meta, 
 	struct js_feed f = {0};
 	int r;
 
+	if (jint(meta, "chunks") > 0 && obj_nuid_ok(jstr(meta, "nuid"), e))
+		return -1;
 	(void)snprintf(subject, sizeof(subject), "$O.%.200s.C.%.200s", b->name, jstr(meta, "nuid"));
 	if (js_feed_open(c, &f, b->stream, json_pack("{s:s}", "filter_subject", subject), e))
 		return -1;

@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "box/nats/nats_cmd.h"
 #include "box/nats/nats_js.h"
+#include "box/nats/nats_leaders.h"
 
 #define TWO_MINUTES (120 * NS_S)
-
-#define JSON_OPT {"json", 'j', NULL, "Print JSON"}
-#define FORCE_OPT {"force", 'f', NULL, "Act without asking"}
-#define ALL_OPT {"all", 'a', NULL, "Show streams of the system too"}
 
 /* Options that add, copy and edit share; fields[] says what each sets. */
 #define CONFIG_OPTS                                                                                \
@@ -297,10 +295,8 @@ int stream_edit(struct cli *c, struct err *e)
 	js_clean_metadata(now);
 	if (edited(c, now, e))
 		return -1;
-	if (!js_differences(old, now)) {
-		puts("No difference in configuration");
-		return 0;
-	}
+	if (!js_differences(c, old, now))
+		return cli_has(c, "json") ? stream_show_name(c, name, false, e) : 0;
 	if (cli_has(c, "dry-run"))
 		return 1;
 	if (js_force(c, e, "Really edit Stream %s", name))
@@ -453,6 +449,22 @@ static int stream_peer_remove(struct cli *c, struct err *e)
 	return 0;
 }
 
+#define FIND_OPTS                                                                                  \
+	{"server-name", 0, "REGEX", "On matching servers"},                                        \
+		{"cluster", 0, "REGEX", "In matching clusters"},                                   \
+		{"empty", 0, NULL, "Without messages"},                                            \
+		{"idle", 0, "DURATION", "Without new messages for so long"},                       \
+		{"created", 0, "DURATION", "Made longer ago"},                                     \
+		{"consumers", 0, "NUMBER", "With fewer consumers"},                                \
+		{"subject", 0, "SUBJECT", "That store this subject"},                              \
+		{"replicas", 0, "NUMBER", "With so many replicas or fewer"},                       \
+		{"sourced", 0, NULL, "That take messages from other streams"},                     \
+		{"mirrored", 0, NULL, "That mirror other streams"},                                \
+		{"leader", 0, "SERVER", "Led by this server"},                                     \
+		{"api-level", 0, "LEVEL", "That need this API level or more"},                     \
+		{"expression", 0, "TEXT", "Not here: filter JSON with jq"},                        \
+		{"invert", 0, NULL, "The opposite of each"}
+
 #define S "stream|str|st|ms|s "
 
 static const struct cli_opt
@@ -485,31 +497,19 @@ static const struct cli_opt
 			 {"name", 'n', NULL, "Sort by name"},
 			 {"storage", 't', NULL, "Sort by storage"},
 			 {"raw", 'r', NULL, "Numbers as they are"},
+			 {"dot", 0, "FILE", "Write how streams feed on others, for GraphViz"},
+			 LEADERS_OPT,
 			 ALL_OPT,
 			 {0}},
-	find_opts[] = {{"server-name", 0, "REGEX", "On matching servers"},
-		       {"cluster", 0, "REGEX", "In matching clusters"},
-		       {"empty", 0, NULL, "Without messages"},
-		       {"idle", 0, "DURATION", "Without new messages for so long"},
-		       {"created", 0, "DURATION", "Made longer ago"},
-		       {"consumers", 0, "NUMBER", "With fewer consumers"},
-		       {"subject", 0, "SUBJECT", "That store this subject"},
-		       {"replicas", 0, "NUMBER", "With so many replicas or fewer"},
-		       {"sourced", 0, NULL, "That take messages from other streams"},
-		       {"mirrored", 0, NULL, "That mirror other streams"},
-		       {"leader", 0, "SERVER", "Led by this server"},
-		       {"api-level", 0, "LEVEL", "That need this API level or more"},
-		       {"expression", 0, "TEXT", "Not here: filter JSON with jq"},
-		       {"names", 'n', NULL, "Only names"},
-		       {"invert", 0, NULL, "The opposite of each"},
+	find_opts[] = {FIND_OPTS, {"names", 'n', NULL, "Only names"}, ALL_OPT, {0}},
+	balance_opts[] = {FIND_OPTS, ALL_OPT, {0}},
+	gaps_opts[] = {JSON_OPT,
+		       FORCE_OPT,
+		       {"progress", 0, NULL, "Show progress (the default)"},
 		       ALL_OPT,
 		       {0}},
-	info_opts[] = {JSON_OPT,
-		       {"state", 0, NULL, "Only the state"},
-		       {"no-select", 0, NULL, "Never ask which"},
-		       ALL_OPT,
-		       {0}},
-	state_opts[] = {JSON_OPT, {"no-select", 0, NULL, "Never ask which"}, ALL_OPT, {0}},
+	info_opts[] = {JSON_OPT, {"state", 0, NULL, "Only the state"}, PICK_OPT, ALL_OPT, {0}},
+	state_opts[] = {JSON_OPT, PICK_OPT, ALL_OPT, {0}},
 	subjects_opts[] = {JSON_OPT,
 			   {"sort", 0, "BY", "name or messages"},
 			   {"reverse", 'R', NULL, "The other way round"},
@@ -528,11 +528,13 @@ static const struct cli_opt
 		       {"since", 0, "DURATION", "Begin so long ago"},
 		       {"raw", 0, NULL, "Only bodies"},
 		       {"subject", 0, "SUBJECT", "Only this subject"},
+		       TRANSLATE_OPT,
 		       ALL_OPT,
 		       {0}},
 	get_opts[] = {{"last-for", 'S', "SUBJECT", "The last message of a subject"},
 		      JSON_OPT,
 		      {"raw", 0, NULL, "Only the body, byte for byte"},
+		      TRANSLATE_OPT,
 		      ALL_OPT,
 		      {0}},
 	backup_opts[] = {{"progress", 0, NULL, "Show progress (the default)"},
@@ -549,6 +551,7 @@ static const struct cli_opt
 			  {"replicas", 0, "NUMBER", "How many servers keep the data"},
 			  ALL_OPT,
 			  {0}},
+	graph_opts[] = {ALL_OPT, {0}},
 	down_opts[] = {FORCE_OPT, {"preferred", 0, "SERVER", "Who should lead"}, ALL_OPT, {0}};
 
 const struct cli_cmd nats_stream_cmds[] = {
@@ -578,6 +581,11 @@ const struct cli_cmd nats_stream_cmds[] = {
 	{S "restore", "Restore a stream from a directory", "DIRECTORY", restore_opts,
 	 stream_restore, NULL, NULL},
 	{S "seal", "Allow no change any more", "STREAM", force_opts, stream_seal, NULL, NULL},
+	{S "gaps", "Find ranges of deleted messages", "[STREAM]", gaps_opts, stream_gaps, NULL,
+	 NULL},
+	{S "graph", "Draw what a stream does", "[STREAM]", graph_opts, stream_graph, NULL, NULL},
+	{S "cluster|c balance", "Spread the leaders of streams over the servers", NULL,
+	 balance_opts, stream_balance, NULL, NULL},
 	{S "cluster|c step-down|stepdown|sd|elect|down|d", "Make another server the leader",
 	 "[STREAM]", down_opts, stream_step_down, NULL, NULL},
 	{S "cluster|c peer-remove|pr", "Take a server out of a stream", "STREAM PEER", force_opts,

@@ -8,6 +8,14 @@ cli_run stream_add, stream_edit, stream_copy;
 cli_run stream_ls, stream_report, stream_find, stream_subjects;
 cli_run stream_view, stream_get, stream_rmm;
 cli_run stream_backup, stream_restore;
+cli_run stream_gaps, stream_graph, stream_balance;
+
+/* The streams that the options of `find` fit. */
+int stream_query(struct cli *c, json_t **out, struct err *e);
+
+/* The whole of `backup` and `restore`, with their options as far as they were given. */
+int stream_backup_to(struct cli *c, const char *stream, const char *dir, struct err *e);
+int stream_restore_from(struct cli *c, const char *dir, struct err *e);
 
 /* The page of natscli about a stream; state: only the last section. */
 void stream_show(const json_t *info, bool state);

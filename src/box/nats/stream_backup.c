@@ -133,7 +133,11 @@ static int snapshot(struct cli *c, struct backup *b, const char *stream, const c
 
 int stream_backup(struct cli *c, struct err *e)
 {
-	const char *stream = c->argv[0], *dir = c->argv[1];
+	return stream_backup_to(c, c->argv[0], c->argv[1], e);
+}
+
+int stream_backup_to(struct cli *c, const char *stream, const char *dir, struct err *e)
+{
 	CLEAN(json) json_t *info = NULL;
 	struct backup b = {.started = mono_ns()};
 	natsSubscription *sub = NULL;
@@ -163,14 +167,13 @@ static int send(struct cli *c, const char *to, const void *p, size_t n, json_t *
 		struct err *e)
 {
 	CLEAN(msg) natsMsg *m = NULL;
-	json_error_t je;
-
-	if (nats_request(c, to, p, n, &m, e))
-		return -1;
-	CLEAN(json) json_t *j =
-		natsMsg_GetDataLength(m)
-			? json_loadb(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), 0, &je)
-			: NULL;
+	/* In a cluster it takes a moment until our server knows who listens there. */
+	for (int i = 0; nats_request(c, to, p, n, &m, e); i++) {
+		if (e->code != ERR_NO_RESPONDERS || i == 20 || nats_stopped())
+			return -1;
+		(void)nats_wait(NULL, 100 * NS_MS);
+	}
+	CLEAN(json) json_t *j = natsMsg_GetDataLength(m) ? nats_msg_json(m, 0) : NULL;
 	const json_t *bad = json_object_get(j, "error");
 
 	if (bad)
@@ -243,7 +246,11 @@ static int restore_config(struct cli *c, const struct backup *b, json_t **out, s
 
 int stream_restore(struct cli *c, struct err *e)
 {
-	const char *dir = c->argv[0];
+	return stream_restore_from(c, c->argv[0], e);
+}
+
+int stream_restore_from(struct cli *c, const char *dir, struct err *e)
+{
 	CLEAN(json) json_t *meta = NULL;
 	CLEAN(json) json_t *reply = NULL;
 	CLEAN(json) json_t *known = NULL;

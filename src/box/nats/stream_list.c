@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "box/nats/nats_leaders.h"
 #include "box/nats/stream.h"
 
 bool stream_internal(const char *name)
@@ -131,35 +133,6 @@ int stream_ls(struct cli *c, struct err *e)
 	return 0;
 }
 
-/* "a, b*, c!": the leader with a star, those that are behind with a mark. */
-static void cluster_text(const json_t *info, struct buf *b)
-{
-	const json_t *cl = json_object_get(info, "cluster"),
-		     *reps = json_object_get(cl, "replicas");
-	const char *leader = jstr(cl, "leader");
-	size_t n = json_array_size(reps), used = 0, i;
-	CLEAN(free) char **names = calloc(n + 2, sizeof(*names));
-	json_t *r;
-
-	buf_reset(b);
-	/* A server alone is no cluster. */
-	if (*jstr(cl, "name") && names) {
-		if (*leader && asprintf(&names[used], "%s*", leader) >= 0)
-			used++;
-		json_array_foreach(
-			reps, i,
-			r) if (asprintf(&names[used], "%s%s", jstr(r, "name"),
-					jbool(r, "offline") || !jbool(r, "current") ? "!" : "") >=
-			       0) used++;
-		qsort(names, used, sizeof(*names), js_by_text);
-		for (i = 0; i < used; i++) {
-			buf_printf(b, "%s%s", i ? ", " : "", names[i]);
-			free(names[i]);
-		}
-	}
-	buf_u8(b, 0);
-}
-
 static void source_filters(const json_t *src, char *out, size_t cap)
 {
 	const char *filter = jstr(src, "filter_subject");
@@ -215,6 +188,71 @@ static void replication_table(const struct ranked *streams, size_t n)
 	}
 }
 
+static void leaders(const json_t *all, const char *cluster)
+{
+	CLEAN(json) json_t *found = json_object();
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(all, i, s) if (!cluster || strcmp(jstr(s, "cluster.name"), cluster) == 0)
+		leaders_add(found, jstr(s, "cluster.leader"), jstr(s, "cluster.name"), 1);
+	if (json_object_size(found))
+		leaders_print(found, "Streams");
+}
+
+static void dot_text(struct buf *b, const char *text)
+{
+	CLEAN(free) char *clean = nats_clean(text);
+
+	buf_u8(b, '"');
+	for (const char *s = clean ? clean : ""; *s; s++)
+		buf_printf(b, "%s%c", *s == '"' || *s == '\\' ? "\\" : "", *s);
+	buf_u8(b, '"');
+}
+
+static void dot_edge(struct buf *b, const json_t *from, const char *to, bool mirror)
+{
+	char filters[512];
+
+	source_filters(from, filters, sizeof(filters));
+	buf_printf(b, "\t");
+	dot_text(b, jstr(from, "name"));
+	buf_printf(b, " -> ");
+	dot_text(b, to);
+	buf_printf(b, " [color=\"%s\", label=", mirror ? "blue" : "green");
+	dot_text(b, mirror ? "Mirror" : filters);
+	buf_printf(b, "]\n");
+}
+
+/* A graph for GraphViz of how streams feed on others; none when none does. */
+static int write_dot(const json_t *all, const char *path, struct err *e)
+{
+	CLEAN(buf) struct buf b = {0};
+	const json_t *s, *src;
+	size_t i, k, edges = 0;
+
+	buf_init(&b, (size_t)64 << 20);
+	buf_printf(&b, "digraph {\n\tlabel=\"Stream Replication Structure\"\n");
+	json_array_foreach(all, i, s)
+	{
+		const char *name = jstr(s, "config.name");
+
+		json_array_foreach(jget(s, "config.sources"), k, src)
+		{
+			dot_edge(&b, src, name, false);
+			edges++;
+		}
+		if (json_is_object(jget(s, "config.mirror"))) {
+			dot_edge(&b, jget(s, "config.mirror"), name, true);
+			edges++;
+		}
+	}
+	buf_printf(&b, "}\n");
+	if (b.bad)
+		return err_set(e, ERR_NOMEM, NULL);
+	return edges ? file_replace(path, b.p, b.len, 0644, e) : 0;
+}
+
 int stream_report(struct cli *c, struct err *e)
 {
 	enum order by = cli_has(c, "consumers")	 ? BY_CONSUMERS
@@ -267,14 +305,16 @@ int stream_report(struct cli *c, struct err *e)
 			nt_text(t, "0");
 		nt_text(t, COMMA(jint(st, "num_deleted")));
 		nt_text(t, level ? level : "0");
-		cluster_text(s, &b);
+		js_cluster_text(s, &b);
 		nt_text(t, (const char *)b.p);
 	}
 	nt_print(t);
 	putchar('\n');
 	if (v)
 		replication_table(v, json_array_size(all));
-	return 0;
+	if (cli_has(c, "leaders"))
+		leaders(all, cluster);
+	return cli_str(c, "dot") ? write_dot(all, cli_str(c, "dot"), e) : 0;
 }
 
 struct find {
@@ -326,7 +366,7 @@ static bool matches(struct cli *c, const struct find *f, const json_t *s)
 	return true;
 }
 
-int stream_find(struct cli *c, struct err *e)
+int stream_query(struct cli *c, json_t **out, struct err *e)
 {
 	struct find f = {.consumers = -1, .leader = cli_str(c, "leader")};
 	const char *server = cli_str(c, "server-name"), *cluster = cli_str(c, "cluster");
@@ -346,17 +386,29 @@ int stream_find(struct cli *c, struct err *e)
 		return -1;
 	f.use_server = server && regcomp(&f.server, server, REG_EXTENDED | REG_NOSUB) == 0;
 	f.use_cluster = cluster && regcomp(&f.cluster, cluster, REG_EXTENDED | REG_NOSUB) == 0;
-	if ((server && !f.use_server) || (cluster && !f.use_cluster))
-		return cli_usage(e, "not a regular expression: %.80s",
-				 server && !f.use_server ? server : cluster);
-	int r = all_streams(c, &all, e);
+	int r = 0;
 
+	if ((server && !f.use_server) || (cluster && !f.use_cluster))
+		r = cli_usage(e, "not a regular expression: %.80s",
+			      server && !f.use_server ? server : cluster);
+	else
+		r = all_streams(c, &all, e);
 	json_array_foreach(all, i, s) if (matches(c, &f, s))(void) json_array_append(found, s);
 	if (f.use_server)
 		regfree(&f.server);
 	if (f.use_cluster)
 		regfree(&f.cluster);
 	if (r)
+		return -1;
+	*out = STEAL(found);
+	return *out ? 0 : err_set(e, ERR_NOMEM, NULL);
+}
+
+int stream_find(struct cli *c, struct err *e)
+{
+	CLEAN(json) json_t *found = NULL;
+
+	if (stream_query(c, &found, e))
 		return -1;
 	if (cli_has(c, "names")) {
 		CLEAN(json) json_t *names = names_of(found);

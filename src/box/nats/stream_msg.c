@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "box/nats/nats_cmd.h"
 #include "box/nats/nats_msg.h"
 #include "box/nats/stream.h"
 
@@ -81,7 +82,7 @@ int stream_get(struct cli *c, struct err *e)
 		js_each_header(&hdrs, print_pair, NULL);
 		putchar('\n');
 	}
-	msg_print_body(data.p, data.len, true);
+	cmd_print_body(c, data.p, data.len, jstr(m, "subject"), name, true);
 	return 0;
 }
 
@@ -115,7 +116,7 @@ static void print_own_header(void *arg, const char *key, const char *value)
 	print_pair(arg, key, value);
 }
 
-static void show(natsMsg *m, bool raw)
+static void show(struct cli *c, natsMsg *m, bool raw)
 {
 	size_t n = (size_t)natsMsg_GetDataLength(m);
 	struct js_meta meta;
@@ -135,7 +136,8 @@ static void show(natsMsg *m, bool raw)
 		msg_each_header(m, print_own_header, NULL);
 	}
 	putchar('\n');
-	msg_print_body(natsMsg_GetData(m), n, true);
+	cmd_print_body(c, natsMsg_GetData(m), n, natsMsg_GetSubject(m),
+		       js_meta(m, &meta) ? "" : meta.stream, true);
 }
 
 static json_t *view_start(struct cli *c, struct err *e)
@@ -202,7 +204,7 @@ int stream_view(struct cli *c, struct err *e)
 		r = js_feed_next(c, &f, run_of(c)->timeout_ms * NS_MS, &m, e);
 		if (r <= 0)
 			break;
-		show(m, raw);
+		show(c, m, raw);
 		if (size && ++shown % size == 0 && left > 1 && (!tty || !next_page()))
 			break;
 	}
