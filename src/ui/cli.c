@@ -122,6 +122,62 @@ const char *cli_str(const struct cli *c, const char *name)
 	return n ? cli_nth(c, name, n - 1) : NULL;
 }
 
+static const struct cli_opt *find_opt(const struct cli_opt *o, const char *name)
+{
+	for (; o && o->name; o++)
+		if (strcmp(o->name, name) == 0)
+			return o;
+	return NULL;
+}
+
+int cli_set(struct cli *c, const char *name, const char *value, struct err *e)
+{
+	const struct cli_opt *o = find_opt(c->cmd->opts, name);
+	char *copy = value ? strdup(value) : NULL;
+	struct cli_value *more = realloc(c->values, (c->nvalues + 1) * sizeof(*more));
+
+	o = o ? o : find_opt(c->prog->opts, name);
+	if (more)
+		c->values = more;
+	if (!more || !o || (value && !copy)) {
+		free(copy);
+		return err_set(e, o ? ERR_NOMEM : ERR_INTERNAL, NULL);
+	}
+	c->values[c->nvalues++] =
+		(struct cli_value){.opt = o, .value = copy, .off = !value, .own = true};
+	return 0;
+}
+
+static void forget(const struct cli_value *value)
+{
+	char *v = value->own ? (char *)(uintptr_t)value->value : NULL;
+
+	/* It may be a seed. */
+	if (v)
+		explicit_bzero(v, strlen(v));
+	free(v);
+}
+
+void cli_drop(struct cli *c, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->nvalues; i++) {
+		if (strcmp(c->values[i].opt->name, name) == 0)
+			forget(&c->values[i]);
+		else
+			c->values[kept++] = c->values[i];
+	}
+	c->nvalues = kept;
+}
+
+static inline void cleanup_cli(struct cli *c)
+{
+	for (size_t i = 0; i < c->nvalues; i++)
+		forget(&c->values[i]);
+	free(c->values);
+}
+
 int cli_int(const struct cli *c, const char *name, int64_t min, int64_t max, int64_t *out,
 	    struct err *e)
 {
@@ -195,7 +251,7 @@ static int parse_opts(struct cli *c, struct optset *s, int argc, char **argv, st
 		if (got >= FIRST && !name_is_whole(name, word))
 			return cli_usage(e, "unknown option '%.60s' (did you mean --%s?)", word,
 					 name);
-		c->values[c->nvalues++] = (struct cli_value){o, o->arg ? optarg : NULL, off};
+		c->values[c->nvalues++] = (struct cli_value){o, o->arg ? optarg : NULL, off, false};
 	}
 	return 0;
 }
@@ -321,14 +377,14 @@ int cli_main(const struct cli_prog *p, int argc, char **argv, void *ctx)
 	/* A word gives at most one value a character ("-vvv"). */
 	for (int i = 1; i < argc; i++)
 		most += strlen(argv[i]);
-	CLEAN(free) struct cli_value *values = calloc(most, sizeof(*values));
-	struct cli c = {.prog = p, .ctx = ctx, .values = values};
+	CLEAN(cli) struct cli c = {
+		.prog = p, .ctx = ctx, .values = calloc(most, sizeof(struct cli_value))};
 	char group[128] = "";
 	int r;
 
 	if (complete_cli(p, argc, argv, &r))
 		return cli_finish(p->name, r);
-	if (!values) {
+	if (!c.values) {
 		err_set(&e, ERR_NOMEM, NULL);
 		return report(p, &e);
 	}

@@ -104,6 +104,12 @@ const char *cli_nth(const struct cli *c, const char *name, size_t i);
 int cli_int(const struct cli *c, const char *name, int64_t min, int64_t max, int64_t *out,
 	    struct err *e);
 
+/* As if the option had been typed once more, with this value (copied); NULL: as if it had
+ * not been. name must be in the command's or program's table. Error: NOMEM. */
+int cli_set(struct cli *c, const char *name, const char *value, struct err *e);
+/* As if the option had never been typed. */
+void cli_drop(struct cli *c, const char *name);
+
 /* Error of usage: fills e with USAGE; cli_main appends where to find help. */
 int cli_usage(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

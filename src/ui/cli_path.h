@@ -10,6 +10,7 @@ struct cli_value {
 	const struct cli_opt *opt;
 	const char *value; /* NULL when the option takes none */
 	bool off;	   /* --no-NAME */
+	bool own;	   /* value is cli_set's copy */
 };
 
 /* Command whose path matches most words at the front of argv; *used: how many.

@@ -199,3 +199,13 @@ int prompt_confirm(const char *question, const char *word, const char *hint, str
 		return 0;
 	return err_set(e, ERR_USAGE, "not confirmed: the answer was not '%s'", word);
 }
+
+int prompt_line(const char *question, char *out, size_t cap, const char *hint, struct err *e)
+{
+	size_t n = 0;
+
+	if (ask(question, true, (uint8_t *)out, cap - 1, hint, &n, e))
+		return -1;
+	out[n] = '\0';
+	return memchr(out, '\0', n) ? err_set(e, ERR_BAD_INPUT, "the answer has a NUL in it") : 0;
+}

@@ -14,6 +14,9 @@
 int prompt_passphrase(struct secret *out, const char *question, const char *again, size_t max,
 		      const char *hint, struct err *e);
 
+/* One line with echo, ended by NUL in out of cap bytes. Errors: as prompt_passphrase. */
+int prompt_line(const char *question, char *out, size_t cap, const char *hint, struct err *e);
+
 /* 0 when the answer is word (e.g. "yes"), else -1 with USAGE. */
 int prompt_confirm(const char *question, const char *word, const char *hint, struct err *e);
 

@@ -157,7 +157,6 @@ cp keep.nk "$f"
 line 1 'does not exist' 'no such user' describe user nosuch
 line 1 'unknown command' 'no such command' frobnicate
 line 1 'unknown option' 'no such option' add user x --nosuch
-line 1 'asks nothing' '-i is refused' add user x -i
 line 1 'three parts' 'a file that is no JWT' describe jwt -f keep.json
 creds=d/nats/nsc/keys/creds/demo/demo/demo.creds
 nsc describe jwt -f $creds -J >out
@@ -346,4 +345,91 @@ fails 1 'ro' 'an operator whose system account cannot be made' nsc --keystore-di
 is 'leaves nothing' "$(find d3 -name 'half2*')" ''
 fails 1 'ro' 'nor does init' nsc --keystore-dir "$W/ro" --data-dir "$W/d3" init -n half3
 is 'leave anything' "$(find d3 -name 'half3*')" ''
+
+# ---- what validate cannot read does not hide the rest
+nsc -H "$W/v" init -n v >/dev/null
+nsc -H "$W/v" add account a1 >/dev/null
+nsc -H "$W/v" add account a2 >/dev/null
+nsc -H "$W/v" add user -a a2 u2 >/dev/null
+echo nonsense >v/v/accounts/a1/a1.jwt
+echo eyJ.x.y >v/v/accounts/a2/users/u2.jwt
+nsc -H "$W/v" validate -A >out 2>err
+is 'validate: status, and one line on stderr' "$? $(wc -l <err)" '1 1'
+for name in a1 a2 SYS v; do ok "validate tells about $name" grep -q "Account \"$name\"" out; done
+is 'both issues' "$(grep -c '| ! |' out)" 2
+nsc -H "$W/v" validate -a a1 >out 2>err
+ok 'an account alone' grep -q '| ! |' out
+{ nsc -H "$W/v" describe account -R v; echo broken; nsc -H "$W/v" describe account -R SYS; } >jwts 2>/dev/null
+nsc -H "$W/v" validate -f jwts >out 2>err
+is 'a file: three sections, one issue' "$(grep -c '^| *\(Account\|JWT\)' out) $(grep -c '| ! |' out)" '3 1'
+
+# ---- hostile stores
+hostile() { nsc -H "$W/h" "$@"; }
+hostile init -n h >/dev/null
+hostile add account victim >/dev/null
+H=$W/h/h
+# A JWT whose own name leads elsewhere.
+python3 - "$(hostile describe account -R victim | tr -d '\n')" >evil.json <<'EOF'
+import base64, json, sys
+print(json.dumps(json.loads(base64.urlsafe_b64decode(sys.argv[1].split(".")[1] + "=="))))
+EOF
+cp "$H/accounts/victim/victim.jwt" good.jwt
+cp "$H/accounts/h/h.jwt" "$H/accounts/victim/victim.jwt"
+line 1 'another name in it: "h"' 'a JWT of another name is not edited' -H "$W/h" edit account victim --conns 1
+is 'and nothing of the other is written' "$(nsc -H "$W/h" describe account h -F nats.limits.conn)" -1
+rm "$H/accounts/victim/victim.jwt"
+mkfifo "$H/accounts/victim/victim.jwt"
+line 1 'no regular file' 'a pipe in the place of a JWT' -H "$W/h" describe account victim
+ok 'does not stop validate' eval "hostile validate -A | grep -q 'no regular file'"
+rm "$H/accounts/victim/victim.jwt"
+ln -s /dev/zero "$H/accounts/victim/victim.jwt"
+line 1 'no regular file' 'a device' -H "$W/h" describe account victim
+rm "$H/accounts/victim/victim.jwt"
+mkdir "$H/accounts/victim/victim.jwt"
+line 1 'no regular file' 'a directory' -H "$W/h" describe account victim
+rmdir "$H/accounts/victim/victim.jwt"
+head -c 3000000 /dev/zero | tr '\0' e >"$H/accounts/victim/victim.jwt"
+line 1 'larger than' 'a JWT of 3 MB' -H "$W/h" describe account victim
+printf 'ey\0J.a.b' >"$H/accounts/victim/victim.jwt"
+line 1 'victim.jwt' 'a JWT with a NUL' -H "$W/h" describe account victim
+cp good.jwt "$H/accounts/victim/victim.jwt"
+mv "$H/.nsc" nsc.saved
+mkfifo "$H/.nsc"
+line 1 'no regular file' 'a pipe in the place of .nsc' -H "$W/h" edit account victim --conns 1
+rm "$H/.nsc"
+mv nsc.saved "$H/.nsc"
+KEY=$(hostile list keys -J | jq -r '.[] | select(.name=="victim") | .key_path')
+mv "$KEY" key.saved
+mkfifo "$KEY"
+line 1 'keystore|resolve|regular' 'a pipe in the place of a seed' -H "$W/h" add user -a victim x
+rm "$KEY"
+mv key.saved "$KEY"
+# A store of somebody else as the working directory.
+if [ "$(id -u)" = 0 ]; then
+	cp -r "$W/h/h" "$W/h2" && mkdir foreign && mv h2 foreign/h && chown -R 12345 foreign
+	(cd foreign/h/accounts/victim && nsc --config-dir "$W/h" --keystore-dir "$W/h" edit account --conns 1) >out 2>err
+	is 'a working directory of somebody else does not choose what is signed' "$? $(grep -c 'another user (12345)' err)" '1 1'
+	is 'it can be read' "$(cd foreign/h/accounts/victim && nsc --config-dir "$W/h" --keystore-dir "$W/h" describe account -F name)" '"victim"'
+	ok 'and meant' nsc --config-dir "$W/h" --keystore-dir "$W/h" --data-dir "$W/foreign" edit account victim --conns 1
+else
+	echo '# not run: stores of another user need root'
+fi
+
+# ---- killed while it worked
+mkdir -p "$W/k/k/accounts" && echo '{"managed":false,"name":"k","kind":"operator","version":"1"}' >"$W/k/k/.nsc"
+line 1 'cut short. Remove' 'an operator that was not finished' -H "$W/k" add operator k
+touch "$H/accounts/victim/victim.jwt.tmp-abcdef"
+is 'what a killed writer left is not listed' "$(hostile list accounts -J | jq -r 'map(.name) | join(" ")')" 'SYS h victim'
+ok 'and does not keep an account' hostile delete account victim
+ok 'whose directory is gone' test ! -e "$H/accounts/victim"
+for i in 1 2 3 4 5 6 7 8; do hostile edit account h --tag "t$i" >/dev/null & done
+wait
+is 'of eight at once none is lost' "$(hostile describe account h -J | jq -c '.nats.tags | length')" 8
+for i in 1 2 3 4 5 6; do
+	timeout -s KILL "0.0$i" "$BIN/signbox" nsc -H "$W/h" edit account h --conns "$i" >/dev/null 2>&1 &
+	wait $! 2>/dev/null
+	hostile describe account h >/dev/null || break
+done 2>/dev/null
+ok 'a killed edit leaves the old account or the new one' hostile validate -a h
+is 'all files are private, as before' "$(find h -type f ! -perm 600 ! -name '*.tmp-*')" ''
 done_testing

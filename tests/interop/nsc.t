@@ -306,6 +306,110 @@ same env -a B
 refused env -a nosuch
 refused env -o nosuch
 
+# ---- -i: the same answers to both, on a terminal
+asked() { # SCRIPT ARG…: same claims and status 0
+	local script=$1
+	shift
+	run_asked real "$script" "$REAL" "$@" >"$W/r.out" 2>&1
+	rrc=$?
+	run_asked ours "$script" "$W/nsc" "$@" >"$W/o.out" 2>&1
+	orc=$?
+	claims real >"$W/r.claims" 2>/dev/null
+	claims ours >"$W/o.claims" 2>/dev/null
+	[ $rrc = 0 ] && [ $orc = 0 ] && cmp -s "$W/r.claims" "$W/o.claims"
+	verdict "nsc $* with answers" $?
+}
+run_asked() {
+	local dir=$W/$1 script=$2
+	shift 2
+	(cd "$dir" && env XDG_CONFIG_HOME="$dir/c" XDG_DATA_HOME="$dir/d" timeout 120 \
+		python3 "$SRC/tests/cli/ask.py" "$@" <<<"$script")
+}
+TIMES='valid from=>
+valid until=>'
+asked "account name=>asked
+generate an account=>
+$TIMES
+select the key to sign=>" add account -i
+asked "select account=>asked
+user name=>one
+generate an user=>
+$TIMES" add user -i
+asked "select account=>asked
+add a signing=>n
+max connections=>7
+max leaf=>
+max data=>1k
+max exports=>
+max imports=>
+max payload=>
+max subs=>
+JetStream=>n
+$TIMES
+add a tag=>y
+enter a=>Blue
+add another=>n
+select the key=>
+Description=>hello
+Info=>
+tracing=>n" edit account -i
+asked "select account=>asked
+max payload=>100
+$TIMES
+add a tag=>n" edit user -i -n one
+asked "select account=>asked
+export type=>
+subject=>in.>
+name=>
+private stream=>n
+select the key=>" add export -i
+asked "account name=>importer
+generate an account=>
+$TIMES
+select the key to sign=>" add account -i
+asked "select account=>importer
+pick from locally=>n
+is the export public=>y
+src-account public key=>$A1
+remote subject=>far.away
+is import a service=>y
+name=>
+local subject=>near
+select the key=>" add import -i
+asked "select account=>importer
+pick from locally=>y
+select the export=>in.>
+name=>
+local subject=>
+allow tracing=>n
+select the key=>" add import -i
+asked "select account=>importer
+import to delete=>in.>
+select the key=>" delete import -i
+asked "select account=>asked
+export to delete=>
+select the key=>" delete export -i
+asked "select account=>asked
+by name=>
+=>one
+created before=>
+select the key=>" revocations add-user -i
+asked "select account=>asked
+clear=>
+select the key=>" revocations delete-user -i
+asked "select account=>asked
+select users=>\e[B\e[A 
+revoke=>y
+nkey=>
+creds=>
+continue=>y
+select the key=>" delete user -i
+asked "select account=>asked
+revoke=>
+nkeys=>
+creds=>
+continue=>y" delete account -i
+
 # ---- deletion
 same delete user w -a B --revoke --rm-nkey --rm-creds
 same delete user -n v -a A
@@ -325,6 +429,33 @@ mkdir "$W/real" "$W/ours"
 same init -n demo
 same describe account demo
 same list keys
+
+# ---- an account server by HTTP
+rm -rf "$W"/{real,ours}
+mkdir -p "$W/real" "$W/ours" "$W/boss" "$W/srv/jwt/v1/accounts"
+python3 "$SRC/tests/e2e/account_server.py" "$W/srv" "$W/port" >"$W/srv.log" 2>&1 &
+HSM_PID=$!
+wait_for 20 test -s "$W/port" || bail 'account server'
+U=http://127.0.0.1:$(cat "$W/port")
+run_in boss "$W/nsc" add operator Boss >/dev/null
+run_in boss "$W/nsc" edit operator -u "$U/jwt/v1" >/dev/null
+cp "$W/boss/d/nats/nsc/stores/Boss/Boss.jwt" "$W/srv/jwt/v1/operator"
+same init -u "$U/jwt/v1/operator" -n app
+same add account two
+same edit account two --conns 5
+same push -a two
+same push -A
+same pull -A
+same pull -a two
+both_fail push -a two -u "$U/full"
+same add export -a two --subject a.b --private
+same generate activation -a two -s a.b -t app --push
+same add operator -u "$U/jwt/v1/operator" --force -n Other
+both_refuse add operator -u "$U/jwt/v1/nothing"
+rm -rf "$W"/{real,ours}
+mkdir "$W/real" "$W/ours"
+real init -n demo >/dev/null
+ours init -n demo >/dev/null
 
 # ---- each in the store of the other
 cross() { # ARG…: the original and ours print the same of one store

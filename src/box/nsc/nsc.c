@@ -57,15 +57,15 @@ static opts global = {
 	{"data-dir", 0, "DIR", "nsc data store directory"},
 	{"keystore-dir", 0, "DIR", "nsc keystore directory"},
 	{"json", 'J', NULL, "print results as JSON"},
-	{"interactive", 'i', NULL, "refused: this nsc asks no questions"},
+	{"interactive", 'i', NULL, "ask for what is not given, at a terminal"},
 	{0},
 };
 
 static opts init_opts = {
 	{"dir", 'd', "DIR", "directory where the operator directory will be created"},
 	NAME("name used for the operator, account and user"),
-	{"url", 'u', "URL", "refused: account servers are not there"},
-	{"remote-operator", 'o', "NAME", "refused: account servers are not there"},
+	{"url", 'u', "URL", "operator of an account server (http, https)"},
+	{"remote-operator", 'o', "NAME", "well-known operator, or of $NSC_NAME_OPERATOR"},
 	{0},
 };
 
@@ -78,7 +78,7 @@ static opts env_opts = {
 
 static opts add_operator_opts = {
 	NAME("operator name"),
-	{"url", 'u', "FILE", "import from a JWT file"},
+	{"url", 'u', "URL", "import from a JWT file, an account server or a well-known name"},
 	{"generate-signing-key", 0, NULL, "generate a signing key with the operator"},
 	{"sys", 's', NULL, "generate system account with the operator"},
 	{"force", 0, NULL, "on import, overwrite existing when already present"},
@@ -130,7 +130,7 @@ static opts edit_export_opts = {
 };
 static opts add_import_opts = {
 	NAME("import name"),
-	{"token", 'u', "FILE", "file of the activation token (private imports only)"},
+	{"token", 'u', "FILE", "file or URL of the activation token (private imports only)"},
 	{"local-subject", 's', "SUBJECT", "local subject"},
 	{"src-account", 0, "ACCOUNT", "account that exports (public imports)"},
 	{"remote-subject", 0, "SUBJECT", "remote subject (public imports)"},
@@ -320,7 +320,7 @@ static opts activation_opts = {
 	{"subject", 's', "SUBJECT", "export subject"},
 	TARGET,
 	OUTPUT,
-	{"push", 0, NULL, "refused: account servers are not there"},
+	{"push", 0, NULL, "give it to the operator's account server (http, https)"},
 	TIMES,
 	ACCOUNT,
 	{0},
@@ -363,7 +363,11 @@ static opts validate_opts = {
 #define SYSTEM                                                                                     \
 	{"system-account", 0, "NAME", "system account (default: the operator's)"},                 \
 		{"system-user", 0, "NAME", "user of it (default: one for two minutes)"},           \
-		{"account-jwt-server-url", 'u', "URL", "nats:// or tls:// URL of the servers"}
+		{"account-jwt-server-url", 'u', "URL", "nats, tls, http or https URL"},            \
+		{"ca-cert", 0, "FILE", "CA of the servers ($NATS_CA)"},                            \
+		{"client-cert", 0, "FILE", "certificate of the client ($NATS_CERT)"},              \
+		{"client-key", 0, "FILE", "key of the client's certificate ($NATS_KEY)"},          \
+		{"tls-first", 0, "[=BOOL]", "TLS before the server's greeting (nats, tls)"}
 
 static opts push_opts = {
 	ACCOUNT,
@@ -378,7 +382,7 @@ static opts push_opts = {
 };
 static opts pull_opts = {
 	ACCOUNT,
-	{"all", 'A', NULL, "all accounts under the operator"},
+	{"all", 'A', NULL, "operator and all accounts under the operator"},
 	{"overwrite-newer", 'F', NULL, "overwrite local JWTs that are newer than remote"},
 	SYSTEM,
 	{0},
@@ -619,12 +623,12 @@ static const struct cli_cmd cmds[] = {
 	 .run = nsc_validate,
 	 .examples = EX("nsc validate --all-accounts")},
 	{.path = "push",
-	 .help = "Push account JWTs to nats-servers",
+	 .help = "Push account JWTs to nats-servers or an account server",
 	 .opts = push_opts,
 	 .run = nsc_push,
 	 .examples = EX("nsc push --all -u nats://localhost:4222")},
 	{.path = "pull",
-	 .help = "Pull account JWTs from a nats-server",
+	 .help = "Pull JWTs from a nats-server or an account server",
 	 .opts = pull_opts,
 	 .run = nsc_pull,
 	 .examples = EX("nsc pull --all -u nats://localhost:4222")},

@@ -39,6 +39,9 @@ enum nsc_need { NSC_NOTHING, NSC_OPERATOR, NSC_ACCOUNT };
 /* Reads configuration and store as needed; account NULL: option --account or the one in
  * use. Ends with nsc_end on every path. */
 int nsc_begin(struct nsc *n, struct cli *c, enum nsc_need need, const char *account, struct err *e);
+/* As nsc_begin, but nothing is asked (-i), and without lock nothing may be written. */
+int nsc_load(struct nsc *n, struct cli *c, enum nsc_need need, const char *account, bool lock,
+	     struct err *e);
 void nsc_end(struct nsc *n);
 static inline void cleanup_nsc(struct nsc *n)
 {
@@ -51,6 +54,9 @@ int nsc_config_save(struct nsc *n, struct err *e);
 /* Sets the store root, operator or account in use; NULL: as it is. Nothing is saved. */
 int nsc_config_use(struct nsc *n, const char *root, const char *op_name, const char *account,
 		   struct err *e);
+/* The account of this command, by name or public key (NULL: the one in use), and its
+ * claims. Errors: NOT_FOUND, USAGE, those of nsc_read. */
+int nsc_use_account(struct nsc *n, const char *account, struct err *e);
 /* Absolute path with ~ resolved; free it. NULL when memory ran out. */
 char *nsc_expand(const char *path);
 char *nsc_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -68,6 +74,9 @@ char *nsc_jwt_path(const struct nsc *n, const char *account, const char *user);
  * NULL) gets the token. Errors: NOT_FOUND, and those of jwt_decode. */
 int nsc_read(struct nsc *n, struct jwt *j, const char *account, const char *user, struct buf *raw,
 	     struct err *e);
+/* Appends a regular file; nothing else is opened for reading. Errors: IO, BAD_INPUT,
+ * TOO_LARGE. */
+int nsc_read_file(const char *path, struct buf *out, struct err *e);
 /* Signs and writes claims to that place. */
 int nsc_write(struct nsc *n, struct jwt *j, const struct nkey *signer, const char *account,
 	      const char *user, struct err *e);
@@ -88,7 +97,8 @@ void nsc_drop_store(const struct nsc *n, const char *name);
 /* Waits until no other command writes in the store, until nsc_end. Commands that write
  * have it from nsc_begin, apart from those that need nothing. */
 int nsc_lock(struct nsc *n, struct err *e);
-/* Locks a file that others replace, until *fd is closed; -1: there is none yet. */
+/* Locks a file that others replace, until *fd is closed; -1: there is none yet. Error:
+ * TIMEOUT after a minute. */
 int nsc_lock_file(const char *path, int *fd, struct err *e);
 /* Names in a directory in order, without hidden ones: those that end in suffix, which is
  * cut off, and for which keep (may be NULL) says yes. A directory that is not there has
@@ -117,6 +127,8 @@ int nsc_key_make(const struct nsc *n, enum nkey_kind kind, struct nkey *k, struc
  * is stored. */
 int nsc_key_option(const struct nsc *n, const char *value, enum nkey_kind kind,
 		   char pub[static NKEY_PUB_LEN], struct err *e);
+/* Public keys that may sign at a level, in the order in which they are tried: an array. */
+json_t *nsc_signers(const struct nsc *n, enum nkey_kind level);
 /* The pair that signs accounts (operator's; the account's own in a managed store), or
  * users and activations: of -K, else prefer when it is stored, else the first that is. */
 int nsc_signer(struct nsc *n, enum nkey_kind level, const char *prefer, struct nkey *k,
@@ -217,6 +229,8 @@ cli_run nsc_validate, nsc_push, nsc_pull, nsc_select_operator, nsc_select_accoun
 
 /* Names in the store, for completion (nsc_complete.c). */
 cli_values nsc_complete_values;
+/* A name for those who gave none; free it. */
+char *nsc_random_name(void);
 /* SYS with its signing key, two exports and the user sys (nsc_add.c). */
 int nsc_make_system(struct nsc *n, const struct nkey *signer, char pub[static NKEY_PUB_LEN],
 		    char user[static NKEY_PUB_LEN], struct err *e);

@@ -7,11 +7,11 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "box/nsc/nsc.h"
+#include "box/nsc/nsc_server.h"
 #include "crypto/crypto.h"
 #include "nkey/claims.h"
 
-/* A name for those who gave none. */
-static char *random_name(void)
+char *nsc_random_name(void)
 {
 	static const char *const how[] = {"brave", "calm",  "clever", "eager", "gentle", "happy",
 					  "keen",  "lucid", "merry",  "quiet", "swift",	 "wise"};
@@ -29,7 +29,7 @@ static char *random_name(void)
 static char *new_name(const struct cli *c, const char *kind, struct err *e)
 {
 	const char *v = nsc_name_arg(c, "name");
-	CLEAN(free) char *name = strcmp(v, "*") == 0 ? random_name() : strdup(v);
+	CLEAN(free) char *name = strcmp(v, "*") == 0 ? nsc_random_name() : strdup(v);
 
 	if (!name) {
 		err_set(e, ERR_NOMEM, NULL);
@@ -119,12 +119,18 @@ static int system_account(struct nsc *n, const struct nkey *signer, struct err *
 static int not_there(struct nsc *n, const char *name, struct err *e)
 {
 	CLEAN(free) char *path = nsc_path("%s/%s/.nsc", n->root, name);
+	CLEAN(free) char *jwt = nsc_path("%s/%s/%s.jwt", n->root, name, name);
 
-	if (!path)
+	if (!path || !jwt)
 		return err_set(e, ERR_NOMEM, NULL);
-	return access(path, F_OK) ? 0
-				  : err_set(e, ERR_EXISTS, "operator \"%s\" already exists in `%s`",
-					    name, n->root);
+	if (access(path, F_OK) != 0)
+		return 0;
+	if (access(jwt, F_OK) != 0)
+		return err_set(e, ERR_EXISTS,
+			       "operator \"%s\" in `%s` has no JWT: making it was cut short. "
+			       "Remove that directory and try again",
+			       name, n->root);
+	return err_set(e, ERR_EXISTS, "operator \"%s\" already exists in `%s`", name, n->root);
 }
 
 /* Makes an operator's directory and puts it in use. After the keys are stored: a keystore
@@ -151,26 +157,53 @@ static int save_as(struct nsc *n, const char *op_name, const char *account, stru
 
 /* ---- init */
 
-/* Operator, SYS and sys, account, user: all of one name. */
-static int init_all(struct nsc *n, const char *name, struct err *e)
+/* The operator of an account server: only accounts and users are made here. */
+static int init_managed(struct nsc *n, const char *url, struct err *e)
+{
+	if (nsc_import(n, url, "", true, e))
+		return -1;
+	if (!nsc_is_url(jwt_nats_str(&n->op, "account_server_url")))
+		return err_set(e, ERR_BAD_INPUT,
+			       "error importing operator \"%s\" - it doesn't define an account "
+			       "server url",
+			       n->op_name);
+	nsc_ok(n, "add managed operator %s", n->op_name);
+	return 0;
+}
+
+/* Operator, SYS and sys. */
+static int init_operator(struct nsc *n, const char *name, struct nkey *op, struct err *e)
+{
+	if (not_there(n, name, e) || fresh(n, JWT_OPERATOR, NKEY_OPERATOR, name, op, &n->op, e) ||
+	    open_store(n, name, false, e))
+		return -1;
+	nsc_ok(n, "created operator %s", name);
+	if (system_account(n, op, e))
+		return -1;
+	claims_add(n->op.nats, "operator_service_urls", "nats://localhost:4222");
+	return nsc_write(n, &n->op, op, NULL, NULL, e);
+}
+
+/* Operator (of url, when that is not NULL), account, user: all of one name. */
+static int init_all(struct nsc *n, const char *name, const char *url, struct err *e)
 {
 	CLEAN(nkey) struct nkey op = {0}, acc = {0}, usr = {0};
 	CLEAN(jwt) struct jwt user = {0};
 	size_t at;
 
-	if (not_there(n, name, e) || fresh(n, JWT_OPERATOR, NKEY_OPERATOR, name, &op, &n->op, e) ||
-	    open_store(n, name, false, e))
+	if (url ? init_managed(n, url, e) : init_operator(n, name, &op, e))
 		return -1;
-	nsc_ok(n, "created operator %s", name);
-	if (system_account(n, &op, e))
-		return -1;
-	claims_add(n->op.nats, "operator_service_urls", "nats://localhost:4222");
-	if (nsc_write(n, &n->op, &op, NULL, NULL, e) ||
-	    fresh(n, JWT_ACCOUNT, NKEY_ACCOUNT, name, &acc, &n->ac, e) ||
-	    nsc_write(n, &n->ac, &op, name, NULL, e))
+	if (nsc_has(n, name, NULL))
+		return err_set(e, ERR_EXISTS, "an account named \"%s\" already exists", name);
+	if (fresh(n, JWT_ACCOUNT, NKEY_ACCOUNT, name, &acc, &n->ac, e) ||
+	    nsc_write_account(n, url ? &acc : &op, e))
 		return -1;
 	nsc_ok(n, "created account %s", name);
-	if (save_as(n, name, name, e) || fresh(n, JWT_USER, NKEY_USER, name, &usr, &user, e) ||
+	CLEAN(free) char *op_name = strdup(n->op_name);
+
+	if (!op_name)
+		return err_set(e, ERR_NOMEM, NULL);
+	if (save_as(n, op_name, name, e) || fresh(n, JWT_USER, NKEY_USER, name, &usr, &user, e) ||
 	    nsc_write(n, &user, &acc, name, name, e))
 		return -1;
 	nsc_ok(n, "created user \"%s\"", name);
@@ -181,6 +214,8 @@ static int init_all(struct nsc *n, const char *name, struct err *e)
 	if (nsc_write_creds(n, name, name, e))
 		return -1;
 	creds_stored(n, at, "user", name, name);
+	if (url)
+		return 0;
 	nsc_say(n, NSC_NOTE,
 		"to run a local server using this configuration, enter:\n"
 		"  nsc generate config --mem-resolver --config-file <path/server.conf>\n"
@@ -189,19 +224,38 @@ static int init_all(struct nsc *n, const char *name, struct err *e)
 	return 0;
 }
 
+/* URL of -u or -o; NULL: an operator is made. known: to be freed. */
+static const char *managed_url(struct cli *c, char **known, struct err *e)
+{
+	const char *name = cli_str(c, "remote-operator");
+
+	if (cli_str(c, "url") || !name)
+		return cli_str(c, "url");
+	*known = nsc_known_operator(name);
+	if (!*known)
+		err_set(e, ERR_NOT_FOUND, "error operator \"%s\" was not found", name);
+	return *known;
+}
+
 int nsc_init(struct cli *c, struct err *e)
 {
-	const char *dir = cli_str(c, "dir"), *v = nsc_name_arg(c, "name");
+	bool any = cli_has(c, "dir") || cli_has(c, "name") || cli_has(c, "url") ||
+		   cli_has(c, "remote-operator") || c->argc;
+	CLEAN(free) char *known = NULL;
 	CLEAN(nsc) struct nsc n = {0};
-	CLEAN(free) char *name = *v && strcmp(v, "*") != 0 ? strdup(v) : random_name();
+
+	/* As the original: who gives nothing, at a terminal, is asked. */
+	if (!any && isatty(STDIN_FILENO) && cli_set(c, "interactive", "true", e))
+		return -1;
+	if (nsc_begin(&n, c, NSC_NOTHING, NULL, e))
+		return -1;
+	const char *dir = cli_str(c, "dir"), *v = nsc_name_arg(c, "name");
+	CLEAN(free) char *name = *v && strcmp(v, "*") != 0 ? strdup(v) : nsc_random_name();
+	const char *url = managed_url(c, &known, e);
 
 	if (!name)
 		return err_set(e, ERR_NOMEM, NULL);
-	if (cli_has(c, "url") || cli_has(c, "remote-operator"))
-		return err_set(e, ERR_USAGE,
-			       "operators on account servers (-u, -o) are not there: give the "
-			       "operator's JWT to nsc add operator -u FILE");
-	if (nsc_name("operator", name, e) || nsc_begin(&n, c, NSC_NOTHING, NULL, e))
+	if ((!url && cli_str(c, "remote-operator")) || nsc_name("operator", name, e))
 		return -1;
 	if (dir && *dir) {
 		free(n.root);
@@ -210,10 +264,10 @@ int nsc_init(struct cli *c, struct err *e)
 	if (!n.root)
 		return err_set(e, ERR_NOMEM, NULL);
 	n.summary = true;
-	if (init_all(&n, name, e)) {
+	if (init_all(&n, name, url, e)) {
 		/* The keys that were made stay; nothing refers to them. */
 		if (n.made)
-			nsc_drop_store(&n, name);
+			nsc_drop_store(&n, n.op_name);
 		return -1;
 	}
 	return nsc_report(&n, e);
@@ -221,68 +275,18 @@ int nsc_init(struct cli *c, struct err *e)
 
 /* ---- add operator */
 
-/* Operator from its JWT: the store is a managed one. */
 static int import_operator(struct nsc *n, struct err *e)
 {
-	CLEAN(free) char *path = nsc_expand(cli_str(n->c, "url"));
 	const char *given = nsc_name_arg(n->c, "name");
-	CLEAN(jwt) struct jwt old = {0}, j = {0};
-	CLEAN(buf) struct buf text = {0};
 
-	buf_init(&text, JWT_MAX + 4096);
 	if (cli_has(n->c, "sys"))
 		return err_set(e, ERR_USAGE,
 			       "importing an operator is not compatible with system "
 			       "account generation");
-	if (strncasecmp(cli_str(n->c, "url"), "http", 4) == 0)
-		return err_set(e, ERR_USAGE,
-			       "operators on account servers (http) are not there: "
-			       "fetch the JWT and give its file to -u");
-	if (!path || file_read(path, &text, e))
-		return path ? -1 : err_set(e, ERR_NOMEM, NULL);
-	struct bytes token = jwt_find((const char *)text.p, text.len);
-
-	if (jwt_decode_kind(&j, JWT_OPERATOR, path, (const char *)token.p, token.len, e))
-		return err_wrap(e, "error importing operator jwt");
-	if (j.version != 2)
-		return err_set(e, ERR_BAD_VERSION,
-			       "the operator jwt (v%d) is incompatible this version of nsc",
-			       j.version);
-	CLEAN(free) char *name = strdup(*given ? given : jwt_str(&j, "name"));
-
-	if (!name || nsc_name("operator", name, e))
-		return name ? -1 : err_set(e, ERR_NOMEM, NULL);
-	free(n->op_name);
-	n->op_name = STEAL(name);
-	if (nsc_lock(n, e))
-		return -1;
-	bool there = nsc_has(n, NULL, NULL);
-
-	if (there && !cli_has(n->c, "force"))
-		return err_set(e, ERR_EXISTS,
-			       "operator named %s exists already please inspect and use --force to "
-			       "overwrite",
-			       n->op_name);
-	if (there && nsc_read(n, &old, NULL, NULL, NULL, e))
-		return -1;
-	/* Anyone can name a signing key in claims that it signs itself. */
-	if (strcmp(jwt_str(&j, "iss"), jwt_str(&j, "sub")) != 0 &&
-	    (!there || strcmp(jwt_str(&old, "sub"), jwt_str(&j, "sub")) != 0 ||
-	     !claims_has(old.nats, "signing_keys", jwt_str(&j, "iss"))))
-		return err_set(e, ERR_NOT_VERIFIED,
-			       "the operator jwt is not signed by the operator %s but by %s, which "
-			       "no operator jwt that is stored here lists as its signing key",
-			       jwt_str(&j, "sub"), jwt_str(&j, "iss"));
-	if (there && strcmp(jwt_str(&old, "sub"), jwt_str(&j, "sub")) != 0)
-		nsc_say(n, NSC_WARN,
-			"existing and new operator represent different entities, forced to "
-			"continue");
-	if (!there && nsc_make_store(n, n->op_name, true, e))
-		return -1;
-	n->made = !there;
-	if (nsc_write_raw(n, (const char *)token.p, token.len, NULL, NULL, e))
+	if (nsc_import(n, cli_str(n->c, "url"), given, cli_has(n->c, "force"), e))
 		return -1;
 	nsc_ok(n, "imported operator \"%s\"", n->op_name);
+	nsc_ok(n, "When running your own nats-server, make sure they run at least version 2.2.0");
 	return 0;
 }
 
@@ -398,10 +402,13 @@ static int add_account(struct nsc *n, const char *name, struct err *e)
 int nsc_add_account(struct cli *c, struct err *e)
 {
 	CLEAN(nsc) struct nsc n = {0};
-	CLEAN(free) char *name = new_name(c, "account", e);
+	CLEAN(free) char *name = NULL;
 
-	if (!name || nsc_begin(&n, c, NSC_OPERATOR, NULL, e) || account_taken(&n, name, e) ||
-	    add_account(&n, name, e) || save_as(&n, NULL, name, e))
+	if (nsc_begin(&n, c, NSC_OPERATOR, NULL, e))
+		return -1;
+	name = new_name(c, "account", e);
+	if (!name || account_taken(&n, name, e) || add_account(&n, name, e) ||
+	    save_as(&n, NULL, name, e))
 		return -1;
 	return nsc_report(&n, e);
 }
@@ -488,10 +495,12 @@ static int add_user(struct nsc *n, const char *name, struct err *e)
 int nsc_add_user(struct cli *c, struct err *e)
 {
 	CLEAN(nsc) struct nsc n = {0};
-	CLEAN(free) char *name = new_name(c, "user", e);
+	CLEAN(free) char *name = NULL;
 
-	if (!name || nsc_begin(&n, c, NSC_ACCOUNT, cli_str(c, "account"), e) ||
-	    add_user(&n, name, e))
+	if (nsc_begin(&n, c, NSC_ACCOUNT, cli_str(c, "account"), e))
+		return -1;
+	name = new_name(c, "user", e);
+	if (!name || add_user(&n, name, e))
 		return -1;
 	return nsc_report(&n, e);
 }

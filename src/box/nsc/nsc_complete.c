@@ -12,7 +12,7 @@ static int look(struct nsc *n, struct cli *c)
 {
 	bool own = getenv("NSC_CWD_ONLY") != NULL;
 
-	if (setenv("NSC_CWD_ONLY", "1", 1) || nsc_begin(n, c, NSC_NOTHING, NULL, NULL))
+	if (setenv("NSC_CWD_ONLY", "1", 1) || nsc_load(n, c, NSC_NOTHING, NULL, false, NULL))
 		return -1;
 	CLEAN(free) char *config = nsc_path("%s/nsc.json", n->config_dir);
 
@@ -20,7 +20,7 @@ static int look(struct nsc *n, struct cli *c)
 		return 0;
 	nsc_end(n);
 	unsetenv("NSC_CWD_ONLY");
-	return nsc_begin(n, c, NSC_NOTHING, NULL, NULL);
+	return nsc_load(n, c, NSC_NOTHING, NULL, false, NULL);
 }
 
 static bool put_names(struct complete *o, json_t *names, const char *what)

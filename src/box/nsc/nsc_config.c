@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "box/nsc/nsc.h"
+#include "box/nsc/nsc_ask.h"
 #include "nkey/claims.h"
 
 #define CONFIG_MAX 65536
@@ -195,6 +196,16 @@ static int use_cwd(struct nsc *n, struct err *e)
 	return 0;
 }
 
+static int parse(struct json_doc *d, const char *path, struct err *e)
+{
+	CLEAN(buf) struct buf text = {0};
+
+	buf_init(&text, CONFIG_MAX);
+	if (nsc_read_file(path, &text, e))
+		return -1;
+	return json_parse(d, path, text.len ? (const char *)text.p : "", text.len, e);
+}
+
 static int read_config(struct nsc *n, bool *fresh, struct err *e)
 {
 	CLEAN(json_doc) struct json_doc d = {0};
@@ -205,7 +216,7 @@ static int read_config(struct nsc *n, bool *fresh, struct err *e)
 		n->config = json_object();
 		return 0;
 	}
-	if (json_parse_file(&d, path, CONFIG_MAX, e))
+	if (parse(&d, path, e))
 		return -1;
 	if (!json_is_object(d.root))
 		return err_set(e, ERR_CONFIG, "%s is not a JSON object", path);
@@ -264,6 +275,37 @@ static int no_place(struct err *e)
 				"--data-dir and --keystore-dir)");
 }
 
+/* Whether a command reads claims and writes them again. */
+static bool writes(const struct cli *c)
+{
+	static const char *const verbs[] = {"add",
+					    "edit",
+					    "delete",
+					    "pull",
+					    "revocations|revocation add",
+					    "revocations|revocation delete"};
+	const char *path = c->cmd ? c->cmd->path : "";
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strncmp(path, verbs[i], strlen(verbs[i])) == 0)
+			return true;
+	return false;
+}
+
+/* A working directory of somebody else, such as one below /tmp, must not choose what is
+ * signed: its operator may be a copy of one whose keys are here. */
+static int not_mine(const struct nsc *n, struct err *e)
+{
+	struct stat st;
+
+	if (!writes(n->c) || stat(n->root, &st) < 0 || st.st_uid == geteuid() || st.st_uid == 0)
+		return 0;
+	return err_set(e, ERR_DENIED,
+		       "the working directory is in a store of another user (%u): if you mean that "
+		       "store, say --data-dir %s",
+		       (unsigned)st.st_uid, n->root);
+}
+
 int nsc_config_load(struct nsc *n, struct err *e)
 {
 	CLEAN(free) char *data = given(n->c, "data-dir", NULL);
@@ -291,7 +333,8 @@ int nsc_config_load(struct nsc *n, struct err *e)
 			return -1;
 		return nsc_config_save(n, e);
 	}
-	if (use_cwd(n, e) || (data && replace(&n->root, data, e)))
+	if (use_cwd(n, e) || (data && replace(&n->root, data, e)) ||
+	    (!data && n->from_cwd && not_mine(n, e)))
 		return -1;
 	return defaults(n, e);
 }
@@ -346,8 +389,19 @@ int nsc_config_use(struct nsc *n, const char *root, const char *op_name, const c
 	return 0;
 }
 
-/* Account in use for this command: by name or by public key. */
-static int use_account(struct nsc *n, const char *account, struct err *e)
+/* Claims of the account in use. The name in them is where they are written to. */
+static int own_account(struct nsc *n, struct err *e)
+{
+	if (nsc_read(n, &n->ac, n->account, NULL, NULL, e))
+		return -1;
+	if (!writes(n->c) || strcmp(jwt_str(&n->ac, "name"), n->account) == 0)
+		return 0;
+	return err_set(e, ERR_BAD_NAME,
+		       "the JWT of the account \"%s\" has another name in it: \"%s\"", n->account,
+		       jwt_str(&n->ac, "name"));
+}
+
+int nsc_use_account(struct nsc *n, const char *account, struct err *e)
 {
 	uint8_t raw[32];
 
@@ -369,8 +423,7 @@ static int use_account(struct nsc *n, const char *account, struct err *e)
 			if (nsc_read(n, &j, json_string_value(v), NULL, NULL, NULL) == 0 &&
 			    strcmp(jwt_str(&j, "sub"), account) == 0)
 				return nsc_config_use(n, NULL, NULL, json_string_value(v), e) ||
-						       nsc_read(n, &n->ac, n->account, NULL, NULL,
-								e)
+						       own_account(n, e)
 					       ? -1
 					       : 0;
 		}
@@ -378,27 +431,11 @@ static int use_account(struct nsc *n, const char *account, struct err *e)
 	}
 	if (nsc_name("account", account, e) || nsc_config_use(n, NULL, NULL, account, e))
 		return -1;
-	return nsc_read(n, &n->ac, n->account, NULL, NULL, e);
+	return own_account(n, e);
 }
 
-/* Whether a command reads claims and writes them again. */
-static bool writes(const struct cli *c)
-{
-	static const char *const verbs[] = {"add",
-					    "edit",
-					    "delete",
-					    "pull",
-					    "revocations|revocation add",
-					    "revocations|revocation delete"};
-	const char *path = c->cmd ? c->cmd->path : "";
-
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strncmp(path, verbs[i], strlen(verbs[i])) == 0)
-			return true;
-	return false;
-}
-
-int nsc_begin(struct nsc *n, struct cli *c, enum nsc_need need, const char *account, struct err *e)
+int nsc_load(struct nsc *n, struct cli *c, enum nsc_need need, const char *account, bool lock,
+	     struct err *e)
 {
 	memset(n, 0, sizeof(*n));
 	n->c = c;
@@ -409,9 +446,6 @@ int nsc_begin(struct nsc *n, struct cli *c, enum nsc_need need, const char *acco
 	n->account = strdup("");
 	if (!n->report || !n->root || !n->op_name || !n->account)
 		return err_set(e, ERR_NOMEM, NULL);
-	if (cli_has(c, "interactive"))
-		return err_set(e, ERR_USAGE,
-			       "-i is not there: this nsc asks nothing, give options instead");
 	if (nsc_config_load(n, e) || need == NSC_NOTHING)
 		return need == NSC_NOTHING && n->config ? 0 : -1;
 	if (!*n->op_name) {
@@ -424,12 +458,12 @@ int nsc_begin(struct nsc *n, struct cli *c, enum nsc_need need, const char *acco
 					 "'nsc env -s DIR'",
 			       n->root);
 	}
-	if (writes(c) && nsc_lock(n, e))
+	if (lock && writes(c) && nsc_lock(n, e))
 		return -1;
 	CLEAN(free) char *info = nsc_path("%s/%s/.nsc", n->root, n->op_name);
 	CLEAN(json_doc) struct json_doc d = {0};
 
-	if (!info || json_parse_file(&d, info, CONFIG_MAX, e))
+	if (!info || parse(&d, info, e))
 		return info ? -1 : err_set(e, ERR_NOMEM, NULL);
 	n->managed = claims_bool(d.root, "managed");
 	if (nsc_read(n, &n->op, NULL, NULL, NULL, e))
@@ -439,7 +473,27 @@ int nsc_begin(struct nsc *n, struct cli *c, enum nsc_need need, const char *acco
 			       "operator \"%s\" has a JWT of version 1, which servers no longer "
 			       "take: make it anew with nsc add operator",
 			       n->op_name);
-	return need == NSC_ACCOUNT ? use_account(n, account, e) : 0;
+	return need == NSC_ACCOUNT ? nsc_use_account(n, account, e) : 0;
+}
+
+int nsc_begin(struct nsc *n, struct cli *c, enum nsc_need need, const char *account, struct err *e)
+{
+	CLEAN(free) char *picked = NULL;
+
+	if (!cli_has(c, "interactive"))
+		return nsc_load(n, c, need, account, true, e);
+	/* Nobody waits while somebody thinks: the answers are used on what is there then. */
+	if (nsc_load(n, c, need == NSC_ACCOUNT ? NSC_OPERATOR : need, NULL, false, e) ||
+	    nsc_interactive(n, need, account, e))
+		return -1;
+	if (need == NSC_ACCOUNT) {
+		picked = strdup(n->account);
+		if (!picked)
+			return err_set(e, ERR_NOMEM, NULL);
+		account = picked;
+	}
+	nsc_end(n);
+	return nsc_load(n, c, need, account, true, e);
 }
 
 void nsc_end(struct nsc *n)

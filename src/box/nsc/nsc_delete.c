@@ -111,17 +111,20 @@ static int flags(const struct cli *c, struct what *w, struct err *e)
 
 int nsc_delete_user(struct cli *c, struct err *e)
 {
-	CLEAN(json) json_t *names = nsc_values(c, "name");
+	CLEAN(json) json_t *names = NULL;
 	CLEAN(nkey) struct nkey signer = {0};
 	CLEAN(nsc) struct nsc n = {0};
 	struct what w = {0};
 	bool changed = false;
 
+	if (nsc_begin(&n, c, NSC_ACCOUNT, cli_str(c, "account"), e))
+		return -1;
+	names = nsc_values(c, "name");
 	if (c->argc > 0)
 		json_array_append_new(names, json_string(c->argv[0]));
 	if (!json_array_size(names))
 		return cli_usage(e, "please specify an user to delete");
-	if (flags(c, &w, e) || nsc_begin(&n, c, NSC_ACCOUNT, cli_str(c, "account"), e) ||
+	if (flags(c, &w, e) ||
 	    (w.revoke && nsc_signer(&n, NKEY_OPERATOR, jwt_str(&n.ac, "iss"), &signer, e)))
 		return -1;
 	json_t *node = nsc_ok(&n, "delete users");
@@ -156,6 +159,23 @@ static void account_keys(struct nsc *n)
 		nsc_ok(n, "private key \"%s\" is not stored", jwt_str(&n->ac, "sub"));
 }
 
+/* What a writer that was killed left beside its files: they would keep the directory. */
+static void remove_leftovers(const char *dir)
+{
+	CLEAN(json) json_t *names = nsc_entries(dir, "", NULL, NULL);
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(names, i, v)
+	{
+		const char *mark = strstr(json_string_value(v), ".jwt.tmp-");
+		CLEAN(free) char *path = nsc_path("%s/%s", dir, json_string_value(v));
+
+		if (mark && strlen(mark) == strlen(".jwt.tmp-XXXXXX") && path)
+			(void)unlink(path);
+	}
+}
+
 static int remove_account(struct nsc *n, struct err *e)
 {
 	CLEAN(free) char *dir = nsc_path("%s/%s/accounts/%s", n->root, n->op_name, n->account);
@@ -165,6 +185,8 @@ static int remove_account(struct nsc *n, struct err *e)
 	if (!users || remove_file(jwt, e))
 		return users ? -1 : err_set(e, ERR_NOMEM, NULL);
 	nsc_ok(n, "deleted account");
+	remove_leftovers(users);
+	remove_leftovers(dir);
 	(void)rmdir(users);
 	if (rmdir(dir) < 0)
 		return err_errno(e, ERR_IO, "cannot remove %s", dir);
@@ -181,7 +203,7 @@ int nsc_delete_account(struct cli *c, struct err *e)
 	CLEAN(nsc) struct nsc n = {0};
 	bool changed = false;
 
-	if (flags(c, &w, e) || nsc_begin(&n, c, NSC_ACCOUNT, *name ? name : NULL, e))
+	if (nsc_begin(&n, c, NSC_ACCOUNT, *name ? name : NULL, e) || flags(c, &w, e))
 		return -1;
 	if (n.managed && !cli_has(c, "force"))
 		return err_set(e, ERR_DENIED,

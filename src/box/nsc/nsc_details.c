@@ -509,13 +509,12 @@ static void account_details(struct nsc *n, const struct jwt *j, struct buf *out)
 	}
 }
 
-static void activation_details(const struct jwt *j, struct buf *out)
+char *nsc_activation_id(const struct jwt *j)
 {
 	const char *subject = jwt_nats_str(j, "subject");
 	size_t fixed = strlen(subject);
-	char word[32], id[ENC_BASE32_LEN(32) + 8];
+	char id[ENC_BASE32_LEN(32) + 8];
 	CLEAN(buf) struct buf base = {0};
-	struct nsc_table t;
 	uint8_t digest[32];
 
 	/* The id covers the subject up to its first wildcard. */
@@ -530,14 +529,23 @@ static void activation_details(const struct jwt *j, struct buf *out)
 		buf_u8(&base, '_');
 	sha256(digest, base.p, base.len);
 	enc_base32(id, digest, sizeof(digest));
+	/* 32 bytes are 52 characters; the library pads them to 56. */
+	return nsc_path("%s====", id);
+}
+
+static void activation_details(const struct jwt *j, struct buf *out)
+{
+	CLEAN(free) char *id = nsc_activation_id(j);
+	struct nsc_table t;
+	char word[32];
+
 	nsc_table_start(&t, "Activation");
 	standard(&t, j);
 	nsc_table_line(&t);
-	/* 32 bytes are 52 characters; the library pads them to 56. */
-	nsc_table_fmt(&t, "Hash ID", "%s====", id);
+	nsc_table_row(&t, "Hash ID", id ? id : "", NULL);
 	nsc_table_line(&t);
 	nsc_table_row(&t, "Import Type", title(word, jwt_nats_str(j, "kind")), NULL);
-	nsc_table_row(&t, "Import Subject", subject, NULL);
+	nsc_table_row(&t, "Import Subject", jwt_nats_str(j, "subject"), NULL);
 	nsc_table_line(&t);
 	nsc_table_end(&t, out);
 }

@@ -16,6 +16,9 @@ static int something(const struct cli *c, struct err *e)
 	static const char *const others[] = {"account", "name", "sk", NULL};
 	bool sk_counts = strstr(c->cmd->path, "signing-key") == NULL;
 
+	if (cli_has(c, "interactive"))
+		return 0;
+
 	for (const struct cli_opt *o = c->cmd->opts; o && o->name; o++) {
 		bool other = false;
 
@@ -408,11 +411,11 @@ static int edit_user(struct nsc *n, const char *name, struct err *e)
 
 int nsc_edit_user(struct cli *c, struct err *e)
 {
-	const char *name = nsc_name_arg(c, "name");
 	CLEAN(nsc) struct nsc n = {0};
 
 	if (something(c, e) || nsc_begin(&n, c, NSC_ACCOUNT, cli_str(c, "account"), e))
 		return -1;
+	const char *name = nsc_name_arg(c, "name");
 	CLEAN(free) char *only = *name ? strdup(name) : nsc_only_user(&n, n.account, e);
 
 	if (!only)

@@ -21,7 +21,6 @@ static bool to_file(const struct cli *c, const char *option)
 
 int nsc_generate_creds(struct cli *c, struct err *e)
 {
-	const char *name = nsc_name_arg(c, "name");
 	CLEAN(nsc) struct nsc n = {0};
 	CLEAN(buf) struct buf text = {0};
 
@@ -29,6 +28,7 @@ int nsc_generate_creds(struct cli *c, struct err *e)
 	text.secret = true;
 	if (nsc_begin(&n, c, NSC_ACCOUNT, cli_str(c, "account"), e))
 		return -1;
+	const char *name = nsc_name_arg(c, "name");
 	CLEAN(free) char *user = *name ? strdup(name) : nsc_only_user(&n, n.account, e);
 
 	if (!user)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -30,12 +31,16 @@ char *nsc_creds_path(const struct nsc *n, const char *account, const char *user)
 
 /* The original reads key files that others may read, and so does this: volumes of
  * containers often have no modes. */
-static int read_secret(const char *path, struct secret *s, struct err *e)
+static int read_secret(const char *path, bool stored, struct secret *s, struct err *e)
 {
-	CLEAN(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* What -K names may be a pipe; what lies in the keystore may not. */
+	CLEAN(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (stored ? O_NONBLOCK : 0));
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, ERR_IO, "cannot open %s", path);
+	if (stored && !S_ISREG(st.st_mode))
+		return err_set(e, ERR_BAD_INPUT, "%s is no regular file", path);
 	return secret_read_fd(s, fd, path, NKEY_FILE_MAX, e);
 }
 
@@ -53,7 +58,7 @@ int nsc_key_load(const struct nsc *n, const char *pub, struct nkey *k, struct er
 		return err_set(e, ERR_NOMEM, NULL);
 	if (access(path, F_OK) != 0)
 		return err_set(e, ERR_NOT_FOUND, "the seed of %s is not in the keystore", pub);
-	if (read_secret(path, &s, e))
+	if (read_secret(path, true, &s, e))
 		return -1;
 	int r = nkey_from_text(k, path, (const char *)s.p, s.len, e);
 
@@ -179,7 +184,7 @@ int nsc_key_resolve(const struct nsc *n, const char *text, unsigned kind, struct
 			return err_set(e, ERR_BAD_NKEY,
 				       "a key is required: this is no seed, no public key and no "
 				       "file that can be read");
-		if (read_secret(path, &s, e))
+		if (read_secret(path, false, &s, e))
 			return -1;
 		r = from_text(n, path, (const char *)s.p, s.len, k, e);
 		secret_clear(&s);
@@ -205,8 +210,7 @@ int nsc_key_option(const struct nsc *n, const char *value, enum nkey_kind kind,
 	return 0;
 }
 
-/* Public keys that may sign at a level, in the order in which they are tried. */
-static json_t *signers(struct nsc *n, enum nkey_kind level)
+json_t *nsc_signers(const struct nsc *n, enum nkey_kind level)
 {
 	const struct jwt *by = level == NKEY_OPERATOR ? &n->op : &n->ac;
 	bool strict = claims_bool(n->op.nats, "strict_signing_key_usage");
@@ -273,7 +277,7 @@ static int chosen(struct nsc *n, const char *text, const json_t *list, struct nk
 int nsc_signer(struct nsc *n, enum nkey_kind level, const char *prefer, struct nkey *k,
 	       struct err *e)
 {
-	CLEAN(json) json_t *list = signers(n, level);
+	CLEAN(json) json_t *list = nsc_signers(n, level);
 	const char *text = cli_str(n->c, "private-key");
 	json_t *v;
 	size_t i;

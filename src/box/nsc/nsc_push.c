@@ -1,5 +1,5 @@
 /* nsc push and pull: account JWTs to and from the resolver of nats-servers, by the
- * system account. */
+ * system account; or an account server (nsc_server.c). */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -8,6 +8,7 @@
 #include "base/enc.h"
 #include "base/secret.h"
 #include "box/nsc/nsc.h"
+#include "box/nsc/nsc_server.h"
 #include "conn/conn.h"
 #include "crypto/crypto.h"
 #include "nkey/claims.h"
@@ -128,9 +129,9 @@ static int open_system(struct nsc *n, const char *url, char **name, struct conn 
 		       struct err *e)
 {
 	struct conn_opts o = {.url = url,
-			      .ca = getenv("NATS_CA"),
-			      .cert = getenv("NATS_CERT"),
-			      .key = getenv("NATS_KEY"),
+			      .ca = nsc_tls_file(n->c, "ca-cert"),
+			      .cert = nsc_tls_file(n->c, "client-cert"),
+			      .key = nsc_tls_file(n->c, "client-key"),
 			      .name = "nsc",
 			      .tls_auto = true,
 			      .plain_inbox = true,
@@ -138,6 +139,8 @@ static int open_system(struct nsc *n, const char *url, char **name, struct conn 
 	CLEAN(buf) struct buf creds = {0};
 
 	buf_init(&creds, JWT_MAX + 4096);
+	if (nsc_bool(n->c, "tls-first", &o.tls_first, e))
+		return -1;
 	if (system_creds(n, name, &creds, e))
 		return err_wrap(e, "error obtaining system account user");
 	buf_u8(&creds, 0);
@@ -420,7 +423,7 @@ static int others(struct nsc *n, struct conn *c, struct err *e)
 	return 0;
 }
 
-/* URL of the resolver: -u, or the operator's. */
+/* URL of the resolver or account server: -u, or the operator's. */
 static const char *resolver(struct nsc *n, struct err *e)
 {
 	static const char *const schemes[] = {"nats://", "tls://"};
@@ -437,9 +440,11 @@ static const char *resolver(struct nsc *n, struct err *e)
 	for (size_t i = 0; i < 2; i++)
 		if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
 			return url;
+	if (nsc_is_url(url))
+		return url;
 	err_set(e, ERR_USAGE,
-		"\"%.100s\" is no nats:// or tls:// URL: account servers (http) and web sockets "
-		"are not there",
+		"\"%.100s\" is no nats://, tls://, http:// or https:// URL: web sockets are not "
+		"there",
 		url);
 	return NULL;
 }
@@ -470,9 +475,17 @@ int nsc_push(struct cli *c, struct err *e)
 	if (!names)
 		return -1;
 	url = resolver(&n, e);
-	if (!url || check_all(&n, names, e) || open_system(&n, url, &sys, &conn, e))
+	if (url && only && nsc_is_url(url))
+		return err_set(e, ERR_USAGE, "prune only works for nats based account resolver");
+	if (!url || check_all(&n, names, e))
 		return -1;
 	n.summary = true;
+	if (nsc_is_url(url)) {
+		json_array_foreach(names, i, v) nsc_server_push_account(&n, json_string_value(v));
+		return nsc_report(&n, e);
+	}
+	if (open_system(&n, url, &sys, &conn, e))
+		return -1;
 	json_t *node =
 		json_array_size(names)
 			? nsc_ok(&n, "push to nats-server \"%s\" using system account \"%s\"", url,
@@ -487,44 +500,54 @@ int nsc_push(struct cli *c, struct err *e)
 
 /* ---- pull */
 
-/* Takes one account JWT from a server, unless the local one is newer. The name in it is
- * the server's word: it must be a name. */
-static void take(struct nsc *n, json_t *node, const char *token, size_t len)
+/* Whether an account's JWT may replace what is here. In a managed store an account may
+ * have signed itself, as long as it is the one that is known. */
+static bool trusted(const struct nsc *n, const struct jwt *j, const struct jwt *mine)
+{
+	return jwt_did_sign(&n->op, j) ||
+	       (n->managed && mine->root && strcmp(jwt_str(j, "iss"), jwt_str(j, "sub")) == 0);
+}
+
+int nsc_take(struct nsc *n, const char *token, size_t len, const char *name, struct err *e)
 {
 	CLEAN(jwt) struct jwt j = {0}, mine = {0};
-	struct err e = {0};
-	const char *name;
+	const char *own;
 
-	if (jwt_decode_kind(&j, JWT_ACCOUNT, "the token", token, len, &e) ||
-	    nsc_name("account", jwt_str(&j, "name"), &e)) {
-		nsc_detail(node, NSC_ERR, "error decoding remote token: %s", e.text);
-		return;
-	}
-	name = jwt_str(&j, "name");
-	if (!jwt_did_sign(&n->op, &j)) {
-		nsc_detail(node, NSC_ERR, "\"%s\" is not signed by the operator: not stored", name);
-		return;
-	}
-	if (nsc_read(n, &mine, name, NULL, NULL, NULL) == 0) {
-		if (strcmp(jwt_str(&mine, "sub"), jwt_str(&j, "sub")) != 0) {
-			nsc_detail(node, NSC_ERR,
-				   "another account is stored under the name \"%s\": not stored",
-				   name);
-			return;
-		}
-		if (jwt_int(&mine, "iat") > jwt_int(&j, "iat") &&
-		    !cli_has(n->c, "overwrite-newer")) {
-			nsc_detail(node, NSC_ERR,
-				   "local jwt for \"%s\" is newer than remote version - specify "
-				   "--overwrite-newer to overwrite",
-				   name);
-			return;
-		}
-	}
-	if (nsc_write_raw(n, token, len, name, NULL, &e))
-		nsc_detail(node, NSC_ERR, "error storing \"%s\": %s", name, e.text);
-	else
-		nsc_detail(node, NSC_OK, "stored account \"%s\"", name);
+	if (jwt_decode_kind(&j, JWT_ACCOUNT, "the token", token, len, e) ||
+	    nsc_name("account", jwt_str(&j, "name"), e))
+		return err_wrap(e, "error decoding remote token");
+	own = jwt_str(&j, "name");
+	/* The name in it is the server's word: it decides about the file's. */
+	if (name && strcmp(own, name) != 0)
+		return err_set(e, ERR_NOT_VERIFIED,
+			       "the server answered with the account \"%s\": not stored", own);
+	if (nsc_has(n, own, NULL) && nsc_read(n, &mine, own, NULL, NULL, e))
+		return -1;
+	if (mine.root && strcmp(jwt_str(&mine, "sub"), jwt_str(&j, "sub")) != 0)
+		return err_set(e, ERR_EXISTS,
+			       "another account is stored under the name \"%s\": not stored", own);
+	if (!trusted(n, &j, &mine))
+		return err_set(e, ERR_NOT_VERIFIED,
+			       "\"%s\" is not signed by the operator: not stored", own);
+	if (mine.root && jwt_int(&mine, "iat") > jwt_int(&j, "iat") &&
+	    !cli_has(n->c, "overwrite-newer"))
+		return err_set(e, ERR_BAD_INPUT,
+			       "local jwt for \"%s\" is newer than remote version - specify "
+			       "--overwrite-newer to overwrite",
+			       own);
+	return nsc_write_raw(n, token, len, own, NULL, e);
+}
+
+/* Takes one account JWT from a server. */
+static void take(struct nsc *n, json_t *node, const char *token, size_t len)
+{
+	CLEAN(jwt) struct jwt j = {0};
+	struct err e = {0};
+
+	if (nsc_take(n, token, len, NULL, &e))
+		nsc_detail(node, NSC_ERR, "%s", e.text);
+	else if (jwt_decode_kind(&j, JWT_ACCOUNT, "the token", token, len, NULL) == 0)
+		nsc_detail(node, NSC_OK, "stored account \"%s\"", jwt_str(&j, "name"));
 }
 
 static void pull(struct nsc *n, struct conn *c, json_t *node)
@@ -568,17 +591,26 @@ int nsc_pull(struct cli *c, struct err *e)
 	CLEAN(nsc) struct nsc n = {0};
 	const char *url;
 
-	if (nsc_begin(&n, c, NSC_OPERATOR, NULL, e))
+	if (nsc_begin(&n, c, NSC_OPERATOR, cli_str(c, "account"), e))
 		return -1;
+	url = resolver(&n, e);
+	if (!url)
+		return -1;
+	n.summary = true;
+	if (nsc_is_url(url)) {
+		if (!cli_has(c, "all") && nsc_use_account(&n, cli_str(c, "account"), e))
+			return err_wrap(e, "specify --all or --account");
+		if (nsc_server_pull(&n, cli_has(c, "all"), e))
+			return -1;
+		return nsc_report(&n, e);
+	}
 	if (!cli_has(c, "all"))
 		return err_set(e, ERR_USAGE,
 			       "operator \"%s\" can only pull all jwt - unable to pull by account: "
 			       "use --all",
 			       jwt_str(&n.op, "name"));
-	url = resolver(&n, e);
-	if (!url || open_system(&n, url, &sys, &conn, e))
+	if (open_system(&n, url, &sys, &conn, e))
 		return -1;
-	n.summary = true;
 	pull(&n, conn, nsc_ok(&n, "pull from cluster using system account"));
 	return nsc_report(&n, e);
 }

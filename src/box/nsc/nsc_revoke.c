@@ -7,6 +7,8 @@
 
 #include "base/cleanup.h"
 #include "box/nsc/nsc.h"
+#include "box/nsc/nsc_details.h"
+#include "box/nsc/nsc_server.h"
 #include "nkey/claims.h"
 #include "nkey/creds.h"
 
@@ -354,6 +356,17 @@ static const char *titled(char *text)
 	return text;
 }
 
+static void push_activation(struct nsc *n, const struct jwt *j, const struct buf *token)
+{
+	json_t *node = nsc_ok(n, "push jwt to account server");
+	CLEAN(free) char *id = nsc_activation_id(j);
+	struct bytes raw = {token->p, token->len};
+
+	if (nsc_server_push(n, node, "/activations", jwt_str(j, "name"), &raw) != NSC_ERR)
+		nsc_ok(n, "activation accessible at \"%s/activations/%s\"",
+		       jwt_nats_str(&n->op, "account_server_url"), id ? id : "");
+}
+
 int nsc_generate_activation(struct cli *c, struct err *e)
 {
 	const char *file = cli_str(c, "output-file"), *subject;
@@ -367,21 +380,22 @@ int nsc_generate_activation(struct cli *c, struct err *e)
 
 	buf_init(&token, JWT_MAX);
 	buf_init(&text, JWT_MAX + 4096);
-	if (cli_has(c, "push"))
-		return err_set(e, ERR_USAGE,
-			       "activations on account servers (--push) are not "
-			       "there: give the file to the other account");
 	if (nsc_begin(&n, c, NSC_ACCOUNT, cli_str(c, "account"), e) || target(&n, false, pub, e))
 		return -1;
 	x = which_export(&n, NULL, true, &subject, e);
+	if (cli_has(c, "push") && !nsc_is_url(jwt_nats_str(&n.op, "account_server_url")))
+		return err_set(e, ERR_CONFIG,
+			       "operator %s doesn't have an account server url configured that "
+			       "takes activations (http or https)",
+			       n.op_name);
 	if (!x || nsc_signer(&n, NKEY_ACCOUNT, NULL, &signer, e) ||
 	    jwt_new(&j, JWT_ACTIVATION, pub, e) ||
 	    activation(&n, &j, x, subject, &signer, &token, e))
 		return -1;
 	creds_decorate(&text, "ACTIVATION", (const char *)token.p, token.len);
-	if (cli_has(c, "json") && !to_file)
+	if (cli_has(c, "json") && !to_file && !cli_has(c, "push"))
 		return nsc_output_as(&n, "output-file", "token", &token, e);
-	if (nsc_output(&n, "output-file", &text, 0600, e))
+	if (!(cli_has(c, "json") && !to_file) && nsc_output(&n, "output-file", &text, 0600, e))
 		return -1;
 	n.summary = true;
 	nsc_ok(&n, "generated \"%s\" activation for account \"%s\"", claims_str(x, "name"), pub);
@@ -393,5 +407,7 @@ int nsc_generate_activation(struct cli *c, struct err *e)
 		       (nsc_when(rel, n.now, jwt_int(&j, "exp")), titled(rel)));
 	if (to_file)
 		nsc_ok(&n, "wrote activation token to `%s`", file);
+	if (cli_has(c, "push"))
+		push_activation(&n, &j, &token);
 	return nsc_report(&n, e);
 }

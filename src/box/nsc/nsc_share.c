@@ -5,8 +5,8 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "box/nsc/nsc.h"
+#include "box/nsc/nsc_server.h"
 #include "nkey/claims.h"
 #include "nkey/jwt_check.h"
 
@@ -118,14 +118,15 @@ static int check_exports(const json_t *exports, struct err *e)
 
 int nsc_add_export(struct cli *c, struct err *e)
 {
-	const char *subject = cli_str(c, "subject"), *name = cli_str(c, "name");
 	CLEAN(nkey) struct nkey signer = {0};
 	CLEAN(nsc) struct nsc n = {0};
 
-	if (!subject || !*subject)
-		return cli_usage(e, "a subject is required");
 	if (begin(&n, c, &signer, e))
 		return -1;
+	const char *subject = cli_str(c, "subject"), *name = cli_str(c, "name");
+
+	if (!subject || !*subject)
+		return cli_usage(e, "a subject is required");
 	name = name && *name ? name : subject;
 	CLEAN(json) json_t *x = json_pack("{s:s,s:s,s:s}", "name", name, "subject", subject, "type",
 					  flag(c, "service") ? "service" : "stream");
@@ -211,8 +212,6 @@ static void changes(struct nsc *n, const json_t *old, const json_t *x)
 
 int nsc_edit_export(struct cli *c, struct err *e)
 {
-	const char *name = cli_str(c, "name"), *info = cli_str(c, "info-url");
-	const char *text = cli_str(c, "description");
 	CLEAN(nkey) struct nkey signer = {0};
 	CLEAN(nsc) struct nsc n = {0};
 	json_t *list;
@@ -221,6 +220,8 @@ int nsc_edit_export(struct cli *c, struct err *e)
 	if (begin(&n, c, &signer, e) || !(list = list_of(&n, "exports", e)) ||
 	    find(list, "export", cli_str(c, "subject"), NULL, &at, e))
 		return -1;
+	const char *name = cli_str(c, "name"), *info = cli_str(c, "info-url");
+	const char *text = cli_str(c, "description");
 	json_t *x = json_array_get(list, at);
 	CLEAN(json) json_t *old = json_deep_copy(x);
 
@@ -249,7 +250,7 @@ int nsc_edit_export(struct cli *c, struct err *e)
 	return nsc_report(&n, e);
 }
 
-static int drop(struct cli *c, const char *member, const char *what, const char *account,
+static int drop(struct cli *c, const char *member, const char *what, const char *from,
 		struct err *e)
 {
 	CLEAN(nkey) struct nkey signer = {0};
@@ -258,7 +259,7 @@ static int drop(struct cli *c, const char *member, const char *what, const char 
 	size_t at;
 
 	if (begin(&n, c, &signer, e) || !(list = list_of(&n, member, e)) ||
-	    find(list, what, cli_str(c, "subject"), account, &at, e))
+	    find(list, what, cli_str(c, "subject"), from ? cli_str(c, from) : NULL, &at, e))
 		return -1;
 	CLEAN(json) json_t *x = json_incref(json_array_get(list, at));
 
@@ -277,7 +278,7 @@ int nsc_delete_export(struct cli *c, struct err *e)
 
 int nsc_delete_import(struct cli *c, struct err *e)
 {
-	return drop(c, "imports", "import", cli_str(c, "src-account"), e);
+	return drop(c, "imports", "import", "src-account", e);
 }
 
 /* ---- imports */
@@ -285,21 +286,15 @@ int nsc_delete_import(struct cli *c, struct err *e)
 /* Import of what an activation token allows. */
 static json_t *from_token(struct nsc *n, const char *file, struct err *e)
 {
-	CLEAN(free) char *path = nsc_expand(file);
 	CLEAN(jwt) struct jwt act = {0};
 	CLEAN(buf) struct buf text = {0};
 
 	buf_init(&text, JWT_MAX + 4096);
-	if (strncasecmp(file, "http", 4) == 0) {
-		err_set(e, ERR_USAGE,
-			"tokens by URL are not there: fetch the token and give its file");
-		return NULL;
-	}
-	if (!path || file_read(path, &text, e))
+	if (nsc_fetch(file, &text, e))
 		return NULL;
 	struct bytes token = jwt_find((const char *)text.p, text.len);
 
-	if (jwt_decode_kind(&act, JWT_ACTIVATION, path, (const char *)token.p, token.len, e))
+	if (jwt_decode_kind(&act, JWT_ACTIVATION, file, (const char *)token.p, token.len, e))
 		return NULL;
 	if (strcmp(jwt_str(&act, "sub"), "public") != 0 &&
 	    strcmp(jwt_str(&act, "sub"), jwt_str(&n->ac, "sub")) != 0) {
@@ -351,10 +346,13 @@ static int check_import(struct nsc *n, json_t *x, struct err *e)
 
 int nsc_add_import(struct cli *c, struct err *e)
 {
-	const char *token = cli_str(c, "token"), *local = cli_str(c, "local-subject");
 	CLEAN(json) json_t *x = NULL, *issues = json_array();
 	CLEAN(nkey) struct nkey signer = {0};
 	CLEAN(nsc) struct nsc n = {0};
+
+	if (begin(&n, c, &signer, e))
+		return -1;
+	const char *token = cli_str(c, "token"), *local = cli_str(c, "local-subject");
 	bool from = cli_has(c, "src-account"), remote = cli_has(c, "remote-subject");
 
 	if (token && (from || remote))
@@ -362,8 +360,6 @@ int nsc_add_import(struct cli *c, struct err *e)
 				    "service to be unset");
 	if (!token && !(from && remote))
 		return cli_usage(e, "public imports require src-account, remote-subject");
-	if (begin(&n, c, &signer, e))
-		return -1;
 	x = token ? from_token(&n, token, e) : from_options(&n, e);
 	if (!x)
 		return -1;

@@ -7,12 +7,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "box/nsc/nsc.h"
+#include "box/nsc/nsc_server.h"
 #include "nkey/claims.h"
 
 int nsc_name(const char *kind, const char *name, struct err *e)
@@ -55,6 +57,19 @@ bool nsc_has(const struct nsc *n, const char *account, const char *user)
 	return path && access(path, F_OK) == 0;
 }
 
+int nsc_read_file(const char *path, struct buf *out, struct err *e)
+{
+	/* A pipe that somebody put there must not make it wait. */
+	CLEAN(fd) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(e, ERR_IO, "cannot open %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_BAD_INPUT, "%s is no regular file", path);
+	return file_read_fd(fd, path, out, e);
+}
+
 int nsc_read(struct nsc *n, struct jwt *j, const char *account, const char *user, struct buf *raw,
 	     struct err *e)
 {
@@ -77,7 +92,7 @@ int nsc_read(struct nsc *n, struct jwt *j, const char *account, const char *user
 			       : account ? " in the current "
 					   "operator"
 					 : "");
-	if (file_read(path, &text, e))
+	if (nsc_read_file(path, &text, e))
 		return -1;
 	struct bytes token = jwt_find((const char *)text.p, text.len);
 
@@ -94,6 +109,8 @@ int nsc_write_raw(struct nsc *n, const char *token, size_t len, const char *acco
 	CLEAN(free) char *path = nsc_jwt_path(n, account, user);
 	CLEAN(free) char *dir = path ? strdup(path) : NULL;
 
+	if ((account && nsc_name("account", account, e)) || (user && nsc_name("user", user, e)))
+		return -1;
 	if (!dir)
 		return err_set(e, ERR_NOMEM, NULL);
 	*strrchr(dir, '/') = '\0';
@@ -120,7 +137,14 @@ int nsc_write_account(struct nsc *n, const struct nkey *signer, struct err *e)
 
 	if (!name)
 		return err_set(e, ERR_NOMEM, NULL);
-	if (nsc_write(n, &n->ac, signer, name, NULL, e))
+	CLEAN(buf) struct buf token = {0};
+
+	buf_init(&token, JWT_MAX);
+	if (jwt_encode(&n->ac, signer, n->now, &token, e))
+		return -1;
+	if (n->managed && nsc_is_url(jwt_nats_str(&n->op, "account_server_url")))
+		return nsc_server_sync(n, name, &token, e);
+	if (nsc_write_raw(n, (const char *)token.p, token.len, name, NULL, e))
 		return -1;
 	if (n->managed)
 		nsc_say(n, NSC_WARN,
@@ -221,24 +245,43 @@ char *nsc_only_user(const struct nsc *n, const char *account, struct err *e)
 	return name;
 }
 
+#define FLAGS (O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+
+/* Waits for a minute: others hold it for as long as an account server may take. */
+static int lock_fd(int fd, const char *path, struct err *e)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_errno(e, ERR_IO, "cannot lock %s", path);
+		if (i == 3000)
+			return err_set(
+				e, ERR_TIMEOUT,
+				"another program has locked %s for a minute: end it, and try "
+				"again",
+				path);
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int nsc_lock_file(const char *path, int *held, struct err *e)
 {
 	struct stat mine, there;
 
 	*held = -1;
 	for (;;) {
-		CLEAN(fd) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
-		int r;
+		CLEAN(fd) int fd = open(path, O_RDWR | FLAGS);
 
 		if (fd < 0 && (errno == EACCES || errno == EROFS))
-			fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+			fd = open(path, O_RDONLY | FLAGS);
 		if (fd < 0)
 			return errno == ENOENT ? 0 : err_errno(e, ERR_IO, "cannot open %s", path);
-		do
-			r = flock(fd, LOCK_EX);
-		while (r < 0 && errno == EINTR);
-		if (r < 0 || fstat(fd, &mine) < 0)
-			return err_errno(e, ERR_IO, "cannot lock %s", path);
+		if (fstat(fd, &mine) < 0 || !S_ISREG(mine.st_mode))
+			return err_set(e, ERR_BAD_INPUT, "%s is no regular file", path);
+		if (lock_fd(fd, path, e))
+			return -1;
 		/* Who held it may have put another file there. */
 		if (stat(path, &there) < 0 || there.st_ino != mine.st_ino ||
 		    there.st_dev != mine.st_dev)

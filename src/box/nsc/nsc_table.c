@@ -63,6 +63,7 @@ void nsc_table_fmt(struct nsc_table *t, const char *label, const char *fmt, ...)
 	CLEAN(free) char *text = NULL;
 	va_list ap;
 
+	/* Not text_vcleaned: a row cleans its cells, and makes spaces of line ends first. */
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;

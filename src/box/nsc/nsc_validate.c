@@ -17,16 +17,19 @@ static json_t *section(json_t *out, const char *what, const char *name)
 	return json_object_get(json_array_get(out, json_array_size(out) - 1), "issues");
 }
 
-static int check_user(struct nsc *n, json_t *issues, const struct jwt *ac, const char *account,
-		      const char *user, struct err *e)
+static void check_user(struct nsc *n, json_t *issues, const struct jwt *ac, const char *account,
+		       const char *user)
 {
 	CLEAN(json) json_t *own = json_array();
 	CLEAN(jwt) struct jwt j = {0};
+	struct err e = {0};
 	json_t *v;
 	size_t i;
 
-	if (nsc_read(n, &j, account, user, NULL, e))
-		return -1;
+	if (nsc_read(n, &j, account, user, NULL, &e)) {
+		jwt_issue(issues, true, "user \"%s\": %s", user, e.text);
+		return;
+	}
 	jwt_check(&j, n->now, own);
 	json_array_foreach(own, i, v) jwt_issue(issues, claims_bool(v, "fatal"), "user \"%s\": %s",
 						user, claims_str(v, "text"));
@@ -52,18 +55,23 @@ static int check_user(struct nsc *n, json_t *issues, const struct jwt *ac, const
 		jwt_issue(issues, true,
 			  "user \"%s\" is issued by account key but operator is in strict mode",
 			  user);
-	return 0;
 }
 
-static int check_account(struct nsc *n, json_t *out, const char *account, struct err *e)
+/* What cannot be read is an issue as others are: the rest is looked at all the same. */
+static void check_account(struct nsc *n, json_t *out, const char *account)
 {
-	CLEAN(json) json_t *users = nsc_users(n, account, e);
-	CLEAN(jwt) struct jwt j = {0};
 	json_t *issues = section(out, "Account", account), *v;
+	struct err e = {0};
+	CLEAN(json) json_t *users = nsc_users(n, account, &e);
+	CLEAN(jwt) struct jwt j = {0};
 	size_t i;
 
-	if (!users || nsc_read(n, &j, account, NULL, NULL, e))
-		return -1;
+	if (!users)
+		jwt_issue(issues, true, "%s", e.text);
+	if (nsc_read(n, &j, account, NULL, NULL, &e)) {
+		jwt_issue(issues, true, "%s", e.text);
+		return;
+	}
 	const json_t *l = json_object_get(j.nats, "limits");
 
 	jwt_check(&j, n->now, issues);
@@ -74,12 +82,7 @@ static int check_account(struct nsc *n, json_t *out, const char *account, struct
 	if (!jwt_did_sign(&n->op, &j))
 		jwt_issue(issues, true,
 			  "Account is not issued by operator or operator signing keys");
-	json_array_foreach(users, i, v)
-	{
-		if (check_user(n, issues, &j, account, json_string_value(v), e))
-			return -1;
-	}
-	return 0;
+	json_array_foreach(users, i, v) check_user(n, issues, &j, account, json_string_value(v));
 }
 
 /* One JWT a line, as the server's resolver packs them ("KEY|TOKEN"). */
@@ -108,8 +111,13 @@ static int check_file(struct nsc *n, json_t *out, const char *file, struct err *
 		if (!len)
 			continue;
 		(void)snprintf(name, sizeof(name), "line %zu", line);
-		if (jwt_decode(&j, name, s, len, e))
-			return err_wrap(e, "claim decoding error");
+		struct err why = {0};
+
+		if (jwt_decode(&j, name, s, len, &why)) {
+			jwt_issue(section(out, "JWT", name), true, "claim decoding error: %s",
+				  why.text);
+			continue;
+		}
 		jwt_check(&j, n->now, section(out, "Account", jwt_str(&j, "sub")));
 	}
 	return 0;
@@ -133,11 +141,7 @@ static int check_store(struct nsc *n, json_t *out, struct err *e)
 					      : json_array();
 	if (!names)
 		return -1;
-	json_array_foreach(names, i, v)
-	{
-		if (check_account(n, out, json_string_value(v), e))
-			return -1;
-	}
+	json_array_foreach(names, i, v) check_account(n, out, json_string_value(v));
 	return 0;
 }
 
@@ -165,6 +169,18 @@ static void draw(const json_t *s, struct buf *out)
 	buf_u8(out, '\n');
 }
 
+/* By name without a look at its JWT, which may be what is wrong. */
+static int choose(struct nsc *n, const char *account, struct err *e)
+{
+	uint8_t raw[32];
+
+	if (nkey_decode_kind(raw, NKEY_ACCOUNT, account, NULL) == 0)
+		return nsc_use_account(n, account, e);
+	if (nsc_name("account", account, e))
+		return -1;
+	return nsc_config_use(n, NULL, NULL, account, e);
+}
+
 int nsc_validate(struct cli *c, struct err *e)
 {
 	const char *file = cli_str(c, "file"), *account = cli_str(c, "account");
@@ -179,11 +195,8 @@ int nsc_validate(struct cli *c, struct err *e)
 	if ((file && (account || cli_has(c, "all-accounts"))) ||
 	    (account && cli_has(c, "all-accounts")))
 		return cli_usage(e, "specify only one of --account or --all-accounts or --file");
-	if (nsc_begin(&n, c,
-		      file	? NSC_NOTHING
-		      : account ? NSC_ACCOUNT
-				: NSC_OPERATOR,
-		      account, e) ||
+	if (nsc_begin(&n, c, file ? NSC_NOTHING : NSC_OPERATOR, NULL, e) ||
+	    (account && choose(&n, account, e)) ||
 	    (file ? check_file(&n, out, file, e) : check_store(&n, out, e)))
 		return -1;
 	json_array_foreach(out, i, v)

@@ -84,7 +84,7 @@ static int check(const struct flags *f, struct err *e)
 
 static int open_http(struct top_src *s, const struct flags *f, struct top_target *t, struct err *e)
 {
-	struct top_http_opts o = {
+	struct http_opts o = {
 		.host = t->host,
 		.path = t->path,
 		.user = t->http ? t->user : NULL,
@@ -94,6 +94,11 @@ static int open_http(struct top_src *s, const struct flags *f, struct top_target
 		.key = f->key,
 		.insecure = f->insecure,
 		.timeout_ms = TIMEOUT_MS,
+		.max = TOP_MAX,
+		.what = "stats request",
+		.denied = ": give user and password, -s http://user:password@host",
+		.no_http = " (the monitoring port is given with -m or -ms)",
+		.pair = "-cert and -key",
 	};
 
 	/* A flag that was typed beats the URL; the URL beats defaults. */
@@ -103,7 +108,7 @@ static int open_http(struct top_src *s, const struct flags *f, struct top_target
 		o.port = (int)f->port;
 	else
 		o.port = t->port;
-	return top_http_new(&s->http, &o, e);
+	return http_new(&s->http, &o, e);
 }
 
 /* A setting of the context, NULL when it has none. */

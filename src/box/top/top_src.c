@@ -108,7 +108,7 @@ int top_target_parse(struct top_target *t, char *text, struct err *e)
 
 void top_src_close(struct top_src *s)
 {
-	top_http_free(s->http);
+	http_free(s->http);
 	conn_close(s->conn);
 	for (size_t i = 0; i < s->nhosts; i++) {
 		free(s->hosts[i].ip);
@@ -125,9 +125,9 @@ static int get_http(struct top_src *s, const struct top_ask *ask, struct buf *va
 
 	(void)snprintf(page, sizeof(page), "/connz?limit=%lld&sort=%s%s", (long long)ask->limit,
 		       ask->sort, ask->subs ? "&subs=1" : "");
-	if (top_http_get(s->http, "/varz", varz, e))
+	if (http_get(s->http, "/varz", varz, e))
 		return -1;
-	return top_http_get(s->http, page, connz, e);
+	return http_get(s->http, page, connz, e);
 }
 
 static int ask_system(struct top_src *s, const char *what, const char *body, struct buf *out,
@@ -194,8 +194,8 @@ int top_src_get(struct top_src *s, const struct top_ask *ask, struct top_stats *
 {
 	CLEAN(buf) struct buf varz = {0}, connz = {0};
 
-	buf_init(&varz, TOP_HTTP_MAX);
-	buf_init(&connz, TOP_HTTP_MAX);
+	buf_init(&varz, TOP_MAX);
+	buf_init(&connz, TOP_MAX);
 	if (s->conn ? get_system(s, ask, &varz, &connz, e) : get_http(s, ask, &varz, &connz, e))
 		return -1;
 	if (top_stats_parse(out, (struct bytes){varz.p, varz.len},

@@ -6,9 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "box/top/top_http.h"
 #include "box/top/top_stats.h"
 #include "conn/conn.h"
+#include "http/http.h"
+
+#define TOP_MAX ((size_t)64 << 20) /* of an answer */
 
 /* What -s gave: parts point into text, which is the caller's own copy and is changed. */
 struct top_target {
@@ -33,7 +35,7 @@ struct top_ask {
 };
 
 struct top_src {
-	struct top_http *http; /* or */
+	struct http *http; /* or */
 	struct conn *conn;
 	int timeout_ms;
 	struct top_host *hosts; /* looked up so far */
@@ -41,7 +43,7 @@ struct top_src {
 };
 
 void top_src_close(struct top_src *s);
-/* Both answers, parsed. out is replaced. Errors: those of top_http_get and
+/* Both answers, parsed. out is replaced. Errors: those of http_get and
  * top_stats_parse; DENIED when the connection is not of the system account. */
 int top_src_get(struct top_src *s, const struct top_ask *ask, struct top_stats *out, struct err *e);
 

@@ -1,4 +1,4 @@
-#include "box/top/top_http.h"
+#include "http/http.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
@@ -22,17 +22,18 @@
 
 static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
 
-struct top_http {
-	struct top_http_opts o;
+struct http {
+	struct http_opts o;
 	SSL_CTX *tls;
 	char *auth; /* value of the header */
-	char path[512];
+	char path[1024];
 	char host[300]; /* value of the header */
 };
 
-/* One page on its way. */
+/* One request on its way. */
 struct get {
-	struct top_http *h;
+	struct http *h;
+	const struct http_ask *ask;
 	struct event_base *base;
 	struct bufferevent *bev;
 	struct evhttp_connection *conn;
@@ -40,7 +41,7 @@ struct get {
 	struct buf *body;
 	struct err *e;
 	bool done;
-	int result;
+	int result, status;
 	enum evhttp_request_error why;
 	bool failed, refused;
 	unsigned headers; /* of answers: interim ones and the last */
@@ -73,9 +74,9 @@ static int tls_error(struct err *e, const char *what)
 	return err_set(e, ERR_CONFIG, "%s: %s", what, reason ? reason + 1 : text);
 }
 
-static int setup_tls(struct top_http *h, struct err *e)
+static int setup_tls(struct http *h, struct err *e)
 {
-	const struct top_http_opts *o = &h->o;
+	const struct http_opts *o = &h->o;
 	char what[300];
 
 	h->tls = SSL_CTX_new(TLS_client_method());
@@ -90,7 +91,7 @@ static int setup_tls(struct top_http *h, struct err *e)
 		return tls_error(e, what);
 	}
 	if (!o->cert != !o->key)
-		return err_set(e, ERR_CONFIG, "a client certificate needs both -cert and -key");
+		return err_set(e, ERR_CONFIG, "a client certificate needs both %s", o->pair);
 	if (o->cert && (SSL_CTX_use_certificate_chain_file(h->tls, o->cert) != 1 ||
 			SSL_CTX_use_PrivateKey_file(h->tls, o->key, SSL_FILETYPE_PEM) != 1)) {
 		(void)snprintf(what, sizeof(what), "certificate %.100s with key %.100s", o->cert,
@@ -100,7 +101,7 @@ static int setup_tls(struct top_http *h, struct err *e)
 	return 0;
 }
 
-static int setup_auth(struct top_http *h, struct err *e)
+static int setup_auth(struct http *h, struct err *e)
 {
 	size_t n = strlen(h->o.user), cap = ENC_BASE64_LEN(n) + 6;
 
@@ -112,26 +113,29 @@ static int setup_auth(struct top_http *h, struct err *e)
 	return 0;
 }
 
-int top_http_new(struct top_http **out, const struct top_http_opts *o, struct err *e)
+int http_new(struct http **out, const struct http_opts *o, struct err *e)
 {
-	struct top_http *h = calloc(1, sizeof(*h));
+	struct http *h = calloc(1, sizeof(*h));
 	bool v6 = strchr(o->host, ':') != NULL;
 
 	if (!h)
 		return err_set(e, ERR_NOMEM, NULL);
 	h->o = *o;
+	h->o.what = o->what ? o->what : "request";
+	h->o.denied = o->denied ? o->denied : "";
+	h->o.no_http = o->no_http ? o->no_http : "";
 	(void)snprintf(h->path, sizeof(h->path), "%s", o->path);
 	(void)snprintf(h->host, sizeof(h->host), "%s%.250s%s:%d", v6 ? "[" : "", o->host,
 		       v6 ? "]" : "", o->port);
 	if ((o->tls && setup_tls(h, e)) || (o->user && setup_auth(h, e))) {
-		top_http_free(h);
+		http_free(h);
 		return -1;
 	}
 	*out = h;
 	return 0;
 }
 
-void top_http_free(struct top_http *h)
+void http_free(struct http *h)
 {
 	if (!h)
 		return;
@@ -154,8 +158,8 @@ static int status_error(struct get *g, int status)
 {
 	enum err_code code = status == 401 || status == 403 ? ERR_DENIED : ERR_UNAVAILABLE;
 
-	return err_set(g->e, code, "stats request failed %d%s", status,
-		       code == ERR_DENIED ? ": give user and password, -s http://user:password@host"
+	return err_set(g->e, code, "%s failed %d%s", g->h->o.what, status,
+		       code == ERR_DENIED  ? g->h->o.denied
 		       : status / 100 == 3 ? ": redirects are not followed, give the address itself"
 					   : "");
 }
@@ -171,7 +175,7 @@ static int broken(struct get *g)
 		return err_set(g->e, ERR_TIMEOUT, "%s does not answer in time", host);
 	if (g->failed && g->why == EVREQ_HTTP_DATA_TOO_LONG)
 		return err_set(g->e, ERR_TOO_LARGE, "the answer of %s is larger than %zu MB", host,
-			       TOP_HTTP_MAX >> 20);
+			       (g->h->o.max + (1 << 20) - 1) >> 20);
 	if (g->headers > MAX_INTERIM)
 		return err_set(g->e, ERR_BAD_INPUT, "%s says \"100 Continue\" again and again",
 			       host);
@@ -183,9 +187,8 @@ static int broken(struct get *g)
 		return err_set(g->e, ERR_UNAVAILABLE, "TLS with %s failed: %s", host,
 			       ERR_reason_error_string(ssl));
 	if (g->failed && g->why == EVREQ_HTTP_INVALID_HEADER)
-		return err_set(g->e, ERR_BAD_INPUT,
-			       "%s does not speak %s (the monitoring port is given with -m or -ms)",
-			       host, g->h->tls ? "HTTPS" : "HTTP");
+		return err_set(g->e, ERR_BAD_INPUT, "%s does not speak %s%s", host,
+			       g->h->tls ? "HTTPS" : "HTTP", g->h->o.no_http);
 	g->refused = true;
 	return err_set(g->e, ERR_UNAVAILABLE, "%s refuses connections, or closed this one", host);
 }
@@ -205,9 +208,10 @@ static void on_done(struct evhttp_request *req, void *arg)
 	int status = req ? evhttp_request_get_response_code(req) : 0;
 
 	g->done = true;
+	g->status = status;
 	if (status == 0) {
 		g->result = broken(g);
-	} else if (status != 200) {
+	} else if (status != 200 && (status / 100 == 3 || !g->ask->any_status)) {
 		g->result = status_error(g, status);
 	} else {
 		struct evbuffer *in = evhttp_request_get_input_buffer(req);
@@ -223,7 +227,7 @@ static void on_done(struct evhttp_request *req, void *arg)
 
 static int connect_tls(struct get *g, struct err *e)
 {
-	struct top_http *h = g->h;
+	struct http *h = g->h;
 	unsigned char ip[16];
 	SSL *ssl = SSL_new(h->tls);
 
@@ -246,9 +250,9 @@ static int connect_tls(struct get *g, struct err *e)
 }
 
 /* address: one of the host's, in digits. */
-static int start(struct get *g, const char *address, const char *page, struct err *e)
+static int start(struct get *g, const char *address, struct err *e)
 {
-	struct top_http *h = g->h;
+	struct http *h = g->h;
 	CLEAN(free) char *url = NULL;
 	struct evhttp_request *req;
 
@@ -264,10 +268,10 @@ static int start(struct get *g, const char *address, const char *page, struct er
 	if (g->bev)
 		g->conn = evhttp_connection_base_bufferevent_new(g->base, NULL, g->bev, address,
 								 (uint16_t)h->o.port);
-	if (!g->conn || asprintf(&url, "%s%s", h->path, page) < 0)
+	if (!g->conn || asprintf(&url, "%s%s", h->path, g->ask->page) < 0)
 		return err_set(e, ERR_NOMEM, NULL);
 	evhttp_connection_set_max_headers_size(g->conn, 65536);
-	evhttp_connection_set_max_body_size(g->conn, (ev_ssize_t)TOP_HTTP_MAX);
+	evhttp_connection_set_max_body_size(g->conn, (ev_ssize_t)h->o.max);
 	req = evhttp_request_new(on_done, g);
 	if (!req)
 		return err_set(e, ERR_NOMEM, NULL);
@@ -277,22 +281,27 @@ static int start(struct get *g, const char *address, const char *page, struct er
 
 	evhttp_add_header(headers, "Host", h->host);
 	evhttp_add_header(headers, "Connection", "close");
-	evhttp_add_header(headers, "Accept", "application/json");
+	evhttp_add_header(headers, "Accept", g->ask->accept ? g->ask->accept : "*/*");
 	if (h->auth)
 		evhttp_add_header(headers, "Authorization", h->auth);
+	if (g->ask->type) {
+		evhttp_add_header(headers, "Content-Type", g->ask->type);
+		if (evbuffer_add(evhttp_request_get_output_buffer(req), g->ask->data, g->ask->len))
+			return evhttp_request_free(req), err_set(e, ERR_NOMEM, NULL);
+	}
 	/* The connection owns the request from here, also when this fails. */
-	if (evhttp_make_request(g->conn, req, EVHTTP_REQ_GET, url))
+	if (evhttp_make_request(g->conn, req, g->ask->type ? EVHTTP_REQ_POST : EVHTTP_REQ_GET, url))
 		return g->done ? g->result : broken(g);
 	return 0;
 }
 
-static int get_from(struct top_http *h, const char *address, const char *page, struct buf *body,
-		    bool *refused, struct err *e)
+static int ask_at(struct http *h, const char *address, const struct http_ask *ask, struct buf *body,
+		  int *status, bool *refused, struct err *e)
 {
-	CLEAN(get) struct get g = {.h = h, .body = body, .e = e};
+	CLEAN(get) struct get g = {.h = h, .ask = ask, .body = body, .e = e};
 	struct timeval limit = {.tv_sec = h->o.timeout_ms / 1000,
 				.tv_usec = h->o.timeout_ms % 1000 * 1000};
-	int r = start(&g, address, page, e);
+	int r = start(&g, address, e);
 
 	/* One deadline for all: a server that sends a byte a second ends too. */
 	if (r == 0 && !g.done &&
@@ -301,14 +310,16 @@ static int get_from(struct top_http *h, const char *address, const char *page, s
 	if (r == 0 && !g.done)
 		return err_set(e, ERR_TIMEOUT, "%s does not answer in time", h->host);
 	*refused = g.refused;
+	*status = g.status;
 	return r ? r : g.result;
 }
 
-int top_http_get(struct top_http *h, const char *page, struct buf *body, struct err *e)
+int http_ask(struct http *h, const struct http_ask *ask, struct buf *body, int *status,
+	     struct err *e)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
 	char address[INET6_ADDRSTRLEN + 24];
-	int r = getaddrinfo(h->o.host, NULL, &hints, &list);
+	int r = getaddrinfo(h->o.host, NULL, &hints, &list), got = 0;
 	bool refused = true;
 
 	if (r)
@@ -320,8 +331,17 @@ int top_http_get(struct top_http *h, const char *page, struct buf *body, struct 
 		refused = false;
 		if (getnameinfo(a->ai_addr, a->ai_addrlen, address, sizeof(address), NULL, 0,
 				NI_NUMERICHOST) == 0)
-			r = get_from(h, address, page, body, &refused, e);
+			r = ask_at(h, address, ask, body, &got, &refused, e);
 	}
 	freeaddrinfo(list);
+	if (status)
+		*status = got;
 	return r;
+}
+
+int http_get(struct http *h, const char *page, struct buf *body, struct err *e)
+{
+	const struct http_ask ask = {.page = page, .accept = "application/json"};
+
+	return http_ask(h, &ask, body, NULL, e);
 }
