@@ -1,10 +1,13 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LIMIT_MS 10000
 
 static const char *prog_name = "signbox";
 static bool debug_on;
@@ -15,6 +18,26 @@ void log_init(const char *prog, bool debug)
 	debug_on = debug;
 	/* gmtime_r would open the zone file at the first line, in the sandbox. */
 	tzset();
+}
+
+bool log_limited(struct log_limit *l, unsigned max, unsigned *left)
+{
+	struct timespec t;
+	int64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	if (!l->since || now - l->since >= LIMIT_MS) {
+		l->since = now;
+		l->told = 0;
+	}
+	if (l->told >= max) {
+		l->held++;
+		return false;
+	}
+	l->told++;
+	*left = atomic_exchange(&l->held, 0);
+	return true;
 }
 
 const char *log_num(char out[static 24], intmax_t v)

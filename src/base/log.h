@@ -22,6 +22,15 @@ void log_kv(enum log_level level, const char *msg, ...) __attribute__((sentinel)
 #define log_warn(...) log_kv(LOG_WARN, __VA_ARGS__, (char *)NULL)
 #define log_error(...) log_kv(LOG_ERROR, __VA_ARGS__, (char *)NULL)
 
+/* For lines that somebody else can cause: true for the first max calls of each 10 s. *left:
+ * those that were not told since the last one that was, to be told with it. Threads may share
+ * a limit ({0} at first); they may then tell a line too many. */
+struct log_limit {
+	_Atomic int64_t since; /* ms */
+	_Atomic unsigned told, held;
+};
+bool log_limited(struct log_limit *l, unsigned max, unsigned *left);
+
 /* A number as a value: log_info("started", "lanes", LOG_NUM(n)). */
 #define LOG_NUM(x) log_num((char[24]){0}, (intmax_t)(x))
 const char *log_num(char out[static 24], intmax_t v);

@@ -26,6 +26,7 @@
 #define MAX_URLS 32
 #define TROUBLE_MAX 8192
 #define PEM_MAX 65536
+#define LINES_MAX 10 /* of a kind within 10 s */
 
 struct conn {
 	natsConnection *nc;
@@ -33,6 +34,7 @@ struct conn {
 	struct conn_trouble *trouble; /* of a service: why which server cannot be used */
 	_Atomic enum err_code why;    /* the worst of them; 0 when connected or not known */
 	bool service, quiet, secure;
+	struct log_limit said[CONN_EVENTS];
 	void (*event)(void *arg, enum conn_event ev, const char *what);
 	void *event_arg;
 	char inbox[128];
@@ -43,33 +45,6 @@ struct conn {
 	pthread_cond_t changed;
 	bool closed; /* nats.c has reported that the connection is closed */
 };
-
-static const char *env(const char *name)
-{
-	const char *v = getenv(name);
-
-	return v && *v ? v : NULL;
-}
-
-void conn_opts_env(struct conn_opts *o)
-{
-	const struct {
-		const char **to;
-		const char *name;
-	} vars[] = {
-		{&o->url, "NATS_URL"},
-		{&o->creds, "NATS_CREDS"},
-		{&o->nkey, "NATS_NKEY"},
-		{&o->ca, "NATS_CA"},
-		{&o->cert, "NATS_CERT"},
-		{&o->key, "NATS_KEY"},
-		{&o->inbox_prefix, "NATS_INBOX_PREFIX"},
-	};
-
-	for (size_t i = 0; i < sizeof(vars) / sizeof(vars[0]); i++)
-		if (!*vars[i].to)
-			*vars[i].to = env(vars[i].name);
-}
 
 /* "nats://user:pass@host:1" without "user:pass@", for logs and messages. */
 static void without_user(const char *url, char *out, size_t cap)
@@ -91,7 +66,8 @@ void conn_server(const struct conn *c, char *out, size_t cap)
 		without_user(url, out, cap);
 }
 
-static void notify(struct conn *c, enum conn_event ev, const char *what)
+/* A broker can make these as often as it likes: it takes us and hangs up. */
+static void say(struct conn *c, enum conn_event ev, const char *what)
 {
 	static const struct {
 		enum log_level level;
@@ -104,12 +80,20 @@ static void notify(struct conn *c, enum conn_event ev, const char *what)
 		[CONN_SLOW] = {LOG_WARN, "NATS reports"},
 	};
 
-	if (!c->quiet)
-		log_kv(texts[ev].level, texts[ev].msg,
-		       ev == CONN_UP	    ? "server"
-		       : ev == CONN_TROUBLE ? "servers"
-					    : "reason",
-		       what, (char *)NULL);
+	unsigned left = 0;
+
+	if (c->quiet || !log_limited(&c->said[ev], LINES_MAX, &left))
+		return;
+	log_kv(texts[ev].level, texts[ev].msg,
+	       ev == CONN_UP	    ? "server"
+	       : ev == CONN_TROUBLE ? "servers"
+				    : "reason",
+	       what, left ? "left_out" : NULL, LOG_NUM(left), (char *)NULL);
+}
+
+static void notify(struct conn *c, enum conn_event ev, const char *what)
+{
+	say(c, ev, what);
 	if (c->event)
 		c->event(c->event_arg, ev, what);
 }

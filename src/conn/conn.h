@@ -13,7 +13,7 @@
 
 #include "base/err.h"
 
-enum conn_event { CONN_UP, CONN_DOWN, CONN_CLOSED, CONN_SLOW, CONN_TROUBLE };
+enum conn_event { CONN_UP, CONN_DOWN, CONN_CLOSED, CONN_SLOW, CONN_TROUBLE, CONN_EVENTS };
 
 /* Start with {0}, then conn_opts_env, then explicit settings. Strings are not copied
  * until conn_open. */

@@ -17,7 +17,9 @@
 #include "hsm/launcher/supervise.h"
 #include "ui/cli.h"
 
-#define RESTART_DELAY_S 5 /* the table's default */
+/* of the table: its default, its limit */
+#define RESTART_DELAY_S 5
+#define RESTART_DELAY_MAX_S 300
 
 static int load(struct cli *c, struct config *cfg, struct err *e)
 {
@@ -271,10 +273,11 @@ static bool is_service(int argc, char **argv)
 static int64_t delay_setting(void)
 {
 	const char *v = getenv("HSM_RESTART_DELAY");
+	long n = v && *v && strspn(v, "0123456789") == strlen(v) && strlen(v) < 4
+			 ? strtol(v, NULL, 10)
+			 : RESTART_DELAY_S;
 
-	return v && *v && strspn(v, "0123456789") == strlen(v) && strlen(v) < 4
-		       ? strtol(v, NULL, 10)
-		       : RESTART_DELAY_S;
+	return n <= RESTART_DELAY_MAX_S ? n : RESTART_DELAY_S;
 }
 
 static int serve(int argc, char **argv)

@@ -30,7 +30,8 @@
 #define FRONT_GRACE_MS 7000 /* it gives requests in hand 5 s */
 #define STOP_GRACE_MS 5000
 #define LINK_PER_TURN 16
-#define EXIT_CONFIG 2 /* err.def: what a restart cannot mend */
+#define LINK_LINES_MAX 20 /* within 10 s */
+#define EXIT_CONFIG 2	  /* err.def: what a restart cannot mend */
 
 const char *supervise_name(enum proc_id id)
 {
@@ -346,6 +347,16 @@ static void on_control(struct supervise *s)
 		s->proc[PROC_KEYD].kill_at = supervise_now() + EOF_GRACE_MS;
 }
 
+/* As often as the broker likes, so not each of them. */
+static void say_link(struct supervise *s, bool up)
+{
+	unsigned left = 0;
+
+	if (log_limited(&s->link_said, LINK_LINES_MAX, &left))
+		log_kv(LOG_INFO, up ? "connected to NATS" : "not connected to NATS",
+		       left ? "left_out" : NULL, LOG_NUM(left), (char *)NULL);
+}
+
 static void on_link(struct supervise *s)
 {
 	for (int i = 0; i < LINK_PER_TURN; i++) {
@@ -359,7 +370,7 @@ static void on_link(struct supervise *s)
 		if (n <= 0)
 			return;
 		if (s->link_up != (p[0] == LINK_UP))
-			log_info(p[0] == LINK_UP ? "connected to NATS" : "not connected to NATS");
+			say_link(s, p[0] == LINK_UP);
 		s->link_up = p[0] == LINK_UP;
 		s->link_why = (uint16_t)(p[1] | p[2] << 8);
 		s->was_up = true;

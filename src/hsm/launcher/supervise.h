@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include "base/log.h"
 #include "hsm/launcher/anchor.h"
 #include "hsm/launcher/boot.h"
 #include "hsm/launcher/config.h"
@@ -41,8 +42,9 @@ struct supervise {
 	struct wire_reader reader; /* of control */
 	int link;		   /* one-byte packets of the front, -1: none */
 	bool link_up;		   /* the front is connected to NATS */
-	uint16_t link_why;	   /* why not: enum err_code, 0: not known */
-	bool was_up;		   /* the front reported once since the start of hsmd */
+	struct log_limit link_said;
+	uint16_t link_why; /* why not: enum err_code, 0: not known */
+	bool was_up;	   /* the front reported once since the start of hsmd */
 
 	bool was_operational; /* keyd held its keys once since the start of hsmd */
 
