@@ -84,8 +84,10 @@ int secret_read_file(struct secret *s, const char *path, size_t max, struct err 
 	/* What a person types or pipes in has no mode to look at. */
 	if (stat(path, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))) {
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		if (fd < 0)
+		if (fd < 0 || fstat(fd, &st) < 0)
 			return err_errno(e, ERR_IO, "cannot open %s", path);
+		if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+			return err_set(e, ERR_BAD_INPUT, "%s changes while it is read", path);
 	} else if (secret_file_open(path, &fd, e)) {
 		return -1;
 	}

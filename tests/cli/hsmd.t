@@ -231,4 +231,9 @@ hsmd settings
 [ $rc = 0 ] && grep -q '^nats.url' out
 ok $? 'settings for people'
 
+# the first process of a container waits before it ends, but never for longer than it may
+HSM_RESTART_DELAY=999 timeout -s TERM 2 unshare --user --map-root-user --pid --fork --kill-child "$BIN/hsmd" run >out 2>err
+grep -q '^hsmd: HSM_RESTART_DELAY must be from 0 to 300$' err && grep -q ' seconds=5 setting="restart_delay' err
+ok $? 'a delay that is refused is not kept'
+
 echo "1..$n"

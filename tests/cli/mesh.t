@@ -300,6 +300,7 @@ done <<'EOF'
 9|has a user 'hsm' of its own|init --user hsm:administrator
 9|is no name of a user|init --user ../x:administrator
 9|is no name of a user|init --user :administrator
+9|is no name of a user|init --user admin:administrator --user a.tmp-abc
 2|--user is NAME|init --user bob:king
 2|--san is a DNS name|init --san a/b
 2|--days|init --days 0
@@ -405,6 +406,28 @@ if [ "$(id -u)" = 0 ] && chown 65532:65532 out 2>/dev/null; then
 	mesh -d own/m check
 	[ $rc = 1 ] && grep -q 'belongs to uid 0, not 65532' out
 	ok $? 'check tells it'
+	# root is at work there, and who owns it puts a link in its way, to where only root may write
+	mesh -d own/m init
+	mkdir elsewhere && chmod 711 .
+	cat >own/swap <<-'END'
+		cd "$1/own/m" && old=$(stat -c %i authority/mesh.json)
+		for ((i = 0; i < 5000; i++)); do
+			[ "$(stat -c %i authority/mesh.json 2>/dev/null || echo "$old")" = "$old" ] || break
+		done
+		mv nats-1 away && ln -s "$1/elsewhere" nats-1
+	END
+	setpriv --reuid 65532 --regid 65532 --clear-groups bash own/swap "$PWD" &
+	swap=$!
+	timeout 60 strace -f -qq -o strace -e trace=rename -e inject=rename:delay_exit=300000 \
+		"$BIN/signbox" mesh -d own/m user add carol >out 2>err
+	rc=$?
+	wait $swap
+	[ -L own/m/nats-1 ] && [ $rc != 0 ] && [ "$(wc -l <err)" = 1 ] && [ -z "$(ls elsewhere)" ]
+	ok $? 'root does not follow a link that comes in its way'
+	rm own/m/nats-1 && mv own/m/away own/m/nats-1
+	mesh -d own/m init
+	[ $rc = 0 ] && good own/m && [ -s own/m/box/carol.nk ]
+	ok $? '… and goes on when it is gone'
 	setpriv --reuid 65532 --regid 65532 --clear-groups own/signbox mesh -d own/q init --owner 0:0 >out 2>err
 	rc=$?
 	refused 'only root gives files away' 4 'only root can give files'

@@ -176,6 +176,9 @@ for f in ("text", "empty"):
     tap.ok(r.returncode == 9 and f in r.stderr, "no archive: " + f, r.returncode, r.stderr)
 archive("other.tar", {"a": b"b"})
 refused(9, "other.tar is no archive of images", "a tar of something else", "inspect", "other.tar")
+archive("many.tar", {"c.json": b"{}", "l.tar": b"x", "manifest.json": json.dumps(
+    [{"Config": "c.json", "Layers": ["l.tar"] * 513, "RepoTags": []}]).encode()})
+refused(9, "manifest.json is malformed", "more layers than an image has", "inspect", "many.tar")
 
 # ---- hostile
 os.mkdir("outside")

@@ -38,7 +38,7 @@ failed() { tail -20 "$W/err" | sed 's/^/# /'; }
 
 # ---- the first start ----
 mkdir -m 700 "$D"
-testing
+testing "NATS_$(printf 'X%.0s' {1..80})=a long name"
 ok 'it gets ready, with nothing given' wait_for 30 ready || failed
 is 'it is operational, and says what it is' "$(state | jq -c '[.state, (.warnings | index("testing") != null)]')" '["operational",true]'
 is 'a key of each type' "$(inside signbox hsm key ls --json | jq -rc '[.[].type]')" '["ed25519","p256","rsa"]'

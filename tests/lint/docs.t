@@ -13,7 +13,7 @@ use Test::More;
 
 my $bin = $ENV{BIN} // 'build/bin';
 my @pages = (
-	['hsmd.8', "$bin/hsmd"], ['hsm.1', "$bin/signbox", 'hsm'], ['nk.1', "$bin/signbox", 'nk'],
+	['hsmd.8', "$bin/hsmd"], ['hsm.1', "$bin/signbox", 'hsm'], ['mesh.1', "$bin/signbox", 'mesh'], ['nk.1', "$bin/signbox", 'nk'],
 	['nats-config.1', "$bin/signbox", 'nats-config'], ['nats.1', "$bin/signbox", 'nats'], ['nats-top.1', "$bin/signbox", 'nats-top'], ['nsc.1', "$bin/signbox", 'nsc'], ['ocibuild.1', ($ENV{T} // 'build/test') . '/ocibuild'],
 	['ocibuild.1', "$bin/ocibuild"],
 );

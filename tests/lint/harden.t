@@ -40,7 +40,7 @@ sub own_canaries {
 	return $n;
 }
 
-my %dir = qw(hsmd hsm/launcher hsm-front hsm/front hsm-keyd hsm/keyd hsm-store hsm/store signbox box
+my %dir = qw(hsmd hsm/launcher hsm-front hsm/front hsm-keyd hsm/keyd hsm-store hsm/store hsm-testing hsm/testing signbox box
 	nk box/nk ocibuild ocibuild);
 for my $x (sort keys %dir) {
 	SKIP: {

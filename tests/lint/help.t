@@ -9,8 +9,8 @@ use Text::ParseWords;
 
 my $bin = $ENV{BIN} // 'build/bin';
 my @programs = (
-	['hsmd', "$bin/hsmd"], ['ocibuild', "$bin/ocibuild"],
-	map { [$_, "$bin/signbox", $_] } qw(hsm nats nats-config nats-top nk nsc),
+	['hsmd', "$bin/hsmd"], ['hsm-testing', "$bin/hsm-testing"], ['ocibuild', "$bin/ocibuild"],
+	map { [$_, "$bin/signbox", $_] } qw(hsm mesh nats nats-config nats-top nk nsc pause),
 );
 binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
 
@@ -80,8 +80,9 @@ for my $a ('nk', 'nats-top') {
 }
 is(scalar without({ help => '', commands => [{ path => 'x', help => '', examples => [] }] }), 4,
 	'self-check: missing help and examples are found');
-is(join('', wrong($programs[2], 'hsm key gen k --nope')), 'hsm key gen k --nope: status 2',
+my ($hsm) = grep { $_->[0] eq 'hsm' } @programs;
+is(join('', wrong($hsm, 'hsm key gen k --nope')), 'hsm key gen k --nope: status 2',
 	'self-check: a wrong example is found');
-is(join('', wrong($programs[2], 'hsm key generate k')), 'hsm key generate k: status 2',
+is(join('', wrong($hsm, 'hsm key generate k')), 'hsm key generate k: status 2',
 	'self-check: so is a wrong command');
 done_testing;

@@ -20,17 +20,21 @@ static int failed(const char *what, const char *why, int status)
 static int read_file(const char *path, unsigned char *out, size_t *n)
 {
 	FILE *f = fopen(path, "rb");
+	int bad;
 
 	if (!f)
 		return -1;
 	*n = fread(out, 1, FILE_MAX + 1, f);
-	return ferror(f) | fclose(f) ? -1 : 0;
+	bad = ferror(f);
+	fclose(f);
+	return bad ? -1 : 0;
 }
 
 /* The file is the old one or a whole new one: who finds it can trust that. */
 static int write_file(const char *path, const unsigned char *p, size_t n)
 {
 	char tmp[4096];
+	size_t put;
 	FILE *f;
 
 	if (snprintf(tmp, sizeof(tmp), "%s.new", path) >= (int)sizeof(tmp))
@@ -38,7 +42,8 @@ static int write_file(const char *path, const unsigned char *p, size_t n)
 	f = fopen(tmp, "wb");
 	if (!f)
 		return -1;
-	if ((fwrite(p, 1, n, f) != n) | (fclose(f) != 0) || rename(tmp, path)) {
+	put = fwrite(p, 1, n, f);
+	if (fclose(f) || put != n || rename(tmp, path)) {
 		remove(tmp);
 		return -1;
 	}
@@ -68,6 +73,7 @@ int main(int argc, char **argv)
 	struct signbox_error e;
 	struct signbox *hsm;
 	size_t n, siglen;
+	long limit = seconds ? strtol(seconds, NULL, 10) : 10;
 	int status = 0;
 
 	if (argc != 4)
@@ -78,9 +84,9 @@ int main(int argc, char **argv)
 		return failed(argv[2], "larger than one request may be", 1);
 
 	signbox_options_env(&o);
-	o.deadline_ms = seconds ? strtol(seconds, NULL, 10) * 1000 : 10000;
-	if (o.deadline_ms <= 0 || o.deadline_ms > 3600000)
+	if (limit < 1 || limit > 3600)
 		return failed("SIGN_DEADLINE", "is a number of seconds, 1 to 3600", 2);
+	o.deadline_ms = limit * 1000;
 	if (signbox_open(&hsm, &o, &e))
 		return failed("cannot connect", e.text, status_of(&e));
 	if (signbox_sign(hsm, argv[1], NULL, file, n, sig, &siglen, &e))

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "base/secret.h"
 #include "box/mesh/mesh_cmd.h"
 #include "box/mesh/mesh_make.h"
@@ -90,7 +89,7 @@ static int check_file(struct check *k, const struct mesh_file *f, struct err *e)
 		return 0;
 	buf_init(&have, FILE_MAX);
 	have.secret = true;
-	if (file_read(path, &have, &why))
+	if (mesh_read(path, &have, &why))
 		put(k, f->dir, f->name, "wrong", why.text, 0);
 	else if (have.len != f->text.len || !secret_equal(have.p, f->text.p, have.len))
 		put(k, f->dir, f->name, "wrong",
@@ -118,7 +117,7 @@ static int check_node(struct check *k, const struct mesh_keys *keys, const struc
 	if (mesh_path(k->m, path, n->name, "key.pem", e))
 		return -1;
 	if (look(k, n->name, "key.pem", path, false, mesh_mode(PLACE_KEY))) {
-		if (!file_read(path, &pem, &why))
+		if (!mesh_read(path, &pem, &why))
 			key = x509_key_read(path, &pem, &why);
 		if (!key)
 			put(k, n->name, "key.pem", "wrong", why.text, 0);
@@ -127,7 +126,7 @@ static int check_node(struct check *k, const struct mesh_keys *keys, const struc
 		return -1;
 	if (!look(k, n->name, "cert.pem", path, false, mesh_mode(PLACE_PUBLIC)))
 		return 0;
-	if (!file_read(path, &cert, &why))
+	if (!mesh_read(path, &cert, &why))
 		c = x509_read(path, &cert, &why);
 	if (!c) {
 		put(k, n->name, "cert.pem", "wrong", why.text, 0);

@@ -6,7 +6,6 @@
 
 #include "base/cleanup.h"
 #include "base/enc.h"
-#include "base/file.h"
 #include "box/mesh/mesh_place.h"
 #include "crypto/crypto.h"
 
@@ -182,7 +181,7 @@ static int read_ca(const struct mesh *m, struct mesh_keys *k, bool *there, struc
 	if (!*there)
 		return 0;
 	buf_reset(&k->ca_pem);
-	if (file_read(path, &k->ca_pem, e))
+	if (mesh_read(path, &k->ca_pem, e))
 		return -1;
 	X509_free(k->ca);
 	k->ca = x509_read(path, &k->ca_pem, e);
@@ -216,7 +215,7 @@ static int ca(const struct mesh *m, struct mesh_keys *k, bool make, struct err *
 	key.secret = true;
 	if (look(m, "authority", "ca.key", need(m, make), &there, path, e))
 		return -1;
-	if (there ? file_read(path, &key, e)
+	if (there ? mesh_read(path, &key, e)
 		  : x509_key_make(&key, e) || mesh_write(m, path, PLACE_KEY, key.p, key.len, e))
 		return -1;
 	k->ca_key = x509_key_read(path, &key, e);

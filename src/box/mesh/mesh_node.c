@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "box/mesh/mesh_place.h"
 
 #define PEM_MAX 65536
@@ -41,7 +40,7 @@ static EVP_PKEY *node_key(const struct mesh *m, const struct mesh_node *n, bool 
 	if (mesh_path(m, path, n->name, "key.pem", e) || mesh_there(path, &there, e))
 		return NULL;
 	if (there) {
-		if (mesh_keep(m, path, PLACE_KEY, wrote, e) || file_read(path, &pem, e))
+		if (mesh_keep(m, path, PLACE_KEY, wrote, e) || mesh_read(path, &pem, e))
 			return NULL;
 	} else {
 		if (x509_key_make(&pem, e) || mesh_write(m, path, PLACE_KEY, pem.p, pem.len, e))
@@ -68,7 +67,7 @@ int mesh_node_make(const struct mesh *m, const struct mesh_keys *k, const struct
 	mesh_names(m, n, &names);
 	buf_init(&old, PEM_MAX);
 	buf_init(&pem, PEM_MAX);
-	if (there && (mesh_keep(m, path, PLACE_PUBLIC, wrote, e) || file_read(path, &old, e)))
+	if (there && (mesh_keep(m, path, PLACE_PUBLIC, wrote, e) || mesh_read(path, &old, e)))
 		return -1;
 	if (there && !renew) {
 		c = x509_read(path, &old, NULL);

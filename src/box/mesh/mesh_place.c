@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,14 +40,78 @@ void mesh_say(const struct mesh *m, const char *fmt, ...)
 	fprintf(stderr, "mesh: %s\n", line ? line : "…");
 }
 
+/* Root works in directories of others (--owner), who could put a link in the way of a path
+ * while it is walked: then what is below the mesh's directory is reached by directories that
+ * are none. Kept until the process ends, as the lock is. */
+static struct {
+	int fd; /* of the mesh's directory, -1: nobody else could */
+	size_t len;
+	char path[PATH_MAX];
+} top = {.fd = -1};
+
+static int hold_top(const struct mesh *m, struct err *e)
+{
+	if (!m->chown || m->uid == 0)
+		return 0;
+	top.len = strlen(m->dir);
+	memcpy(top.path, m->dir, top.len + 1);
+	top.fd = open(m->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return top.fd < 0 ? err_errno(e, ERR_IO, "cannot open %s", m->dir) : 0;
+}
+
+/* The directory of a path, held open. */
+struct spot {
+	int fd;
+	char path[PATH_MAX];
+};
+
+static inline void cleanup_spot(struct spot *s)
+{
+	cleanup_fd(&s->fd);
+}
+
+/* The path to use for this one, as long as *s is there. One that leads to nothing when a
+ * directory is not there, or is a link. */
+static const char *reach(struct spot *s, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	const char *below = path + top.len + 1, *slash;
+	char dir[PATH_MAX] = ".";
+
+	s->fd = -1;
+	if (top.fd < 0 || strncmp(path, top.path, top.len) != 0 || path[top.len] != '/')
+		return path;
+	slash = strrchr(below, '/');
+	if (slash)
+		(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - below), below);
+	s->fd = (int)syscall(SYS_openat2, top.fd, dir, &how, sizeof(how));
+	if (s->fd < 0)
+		return errno == ENOENT ? "" : "/dev/null/";
+	(void)snprintf(s->path, sizeof(s->path), "/proc/self/fd/%d/%.4000s", s->fd,
+		       slash ? slash + 1 : below);
+	return s->path;
+}
+
+int mesh_read(const char *path, struct buf *out, struct err *e)
+{
+	CLEAN(spot) struct spot at = {.fd = -1};
+	CLEAN(fd) int fd = open(reach(&at, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(e, ERR_IO, "cannot open %s", path);
+	return file_read_fd(fd, path, out, e);
+}
+
 int mesh_lock(const struct mesh *m, struct err *e)
 {
+	CLEAN(spot) struct spot at = {.fd = -1};
 	char path[PATH_MAX];
 	bool told = false;
 
-	if (mesh_path(m, path, "authority", "", e))
+	if (mesh_path(m, path, "authority", "", e) || hold_top(m, e))
 		return -1;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(reach(&at, path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_errno(e, ERR_IO, "cannot open %s", path);
@@ -74,7 +140,8 @@ int mesh_lock(const struct mesh *m, struct err *e)
  * who could put a link in its way. */
 static int own(const struct mesh *m, const char *path, mode_t mode, bool *changed, struct err *e)
 {
-	CLEAN(fd) int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	CLEAN(spot) struct spot at = {.fd = -1};
+	CLEAN(fd) int fd = open(reach(&at, path), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	char self[40];
 	struct stat st;
 
@@ -102,11 +169,14 @@ static int own(const struct mesh *m, const char *path, mode_t mode, bool *change
 
 int mesh_sweep(const char *path, struct err *e)
 {
-	CLEAN(dir) DIR *d = opendir(path);
+	CLEAN(spot) struct spot at = {.fd = -1};
+	CLEAN(fd) int fd = open(reach(&at, path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	CLEAN(dir) DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *f;
 
 	if (!d)
 		return err_errno(e, ERR_IO, "cannot read %s", path);
+	(void)steal_fd(&fd);
 	while ((f = readdir(d))) {
 		size_t n = strlen(f->d_name);
 
@@ -119,18 +189,20 @@ int mesh_sweep(const char *path, struct err *e)
 
 int mesh_dir(const struct mesh *m, const char *path, struct err *e)
 {
+	CLEAN(spot) struct spot at = {.fd = -1};
+	const char *there = reach(&at, path);
 	bool changed = false;
 	struct stat st;
 
-	if (mkdir(path, 0700) && errno != EEXIST)
+	if (mkdir(there, 0700) && errno != EEXIST)
 		return err_errno(e, ERR_IO, "cannot make the directory %s", path);
-	if (lstat(path, &st))
+	if (lstat(there, &st))
 		return err_errno(e, ERR_IO, "cannot look at %s", path);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_WRONG_STATE, "%s is not a directory", path);
 	if (own(m, path, 0700, &changed, e))
 		return -1;
-	if (access(path, R_OK | W_OK | X_OK))
+	if (access(there, R_OK | W_OK | X_OK))
 		return err_errno(e, ERR_IO, "cannot write to the directory %s", path);
 	return 0;
 }
@@ -162,39 +234,42 @@ int mesh_write(const struct mesh *m, const char *path, enum mesh_kind kind, cons
 	       struct err *e)
 {
 	char part[PATH_MAX], dir[PATH_MAX];
+	CLEAN(spot) struct spot at = {.fd = -1};
+	const char *to = reach(&at, path);
 	char *slash;
 
-	if (snprintf(part, sizeof(part), "%s" PART "XXXXXX", path) >= (int)sizeof(part))
+	if (snprintf(part, sizeof(part), "%s" PART "XXXXXX", to) >= (int)sizeof(part))
 		return err_set(e, ERR_TOO_LARGE, "path is too long: %s", path);
 	CLEAN(fd) int fd = mkostemp(part, O_CLOEXEC);
 
 	if (fd < 0)
 		return err_errno(e, ERR_IO, "cannot write %s", path);
-	if (write_part(m, fd, part, kind, p, n, e)) {
+	if (write_part(m, fd, path, kind, p, n, e)) {
 		unlink(part);
 		return -1;
 	}
-	if ((kind == PLACE_KEY ? rename_new(part, path) : rename(part, path)) < 0) {
+	if ((kind == PLACE_KEY ? rename_new(part, to) : rename(part, to)) < 0) {
 		err_errno(e, errno == EEXIST ? ERR_EXISTS : ERR_IO, "cannot write %s", path);
 		unlink(part);
 		return -1;
 	}
-	(void)snprintf(dir, sizeof(dir), "%s", path);
+	(void)snprintf(dir, sizeof(dir), "%s", to);
 	slash = strrchr(dir, '/');
 	if (slash)
 		*slash = '\0';
 	CLEAN(fd) int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (d < 0 || fsync(d))
-		return err_errno(e, ERR_IO, "cannot write %s", dir);
+		return err_errno(e, ERR_IO, "cannot write the directory of %s", path);
 	return 0;
 }
 
 int mesh_there(const char *path, bool *there, struct err *e)
 {
+	CLEAN(spot) struct spot at = {.fd = -1};
 	struct stat st;
 
-	*there = lstat(path, &st) == 0;
+	*there = lstat(reach(&at, path), &st) == 0;
 	if (!*there)
 		return errno == ENOENT ? 0 : err_errno(e, ERR_IO, "cannot look at %s", path);
 	if (!S_ISREG(st.st_mode))
@@ -226,7 +301,7 @@ int mesh_put(const struct mesh *m, const char *path, enum mesh_kind kind, const 
 	if (there) {
 		buf_init(&old, FILE_MAX);
 		old.secret = true;
-		if (mesh_keep(m, path, kind, wrote, e) || file_read(path, &old, e))
+		if (mesh_keep(m, path, kind, wrote, e) || mesh_read(path, &old, e))
 			return -1;
 		if (old.len == n && (n == 0 || secret_equal(old.p, p, n)))
 			return 0;
@@ -242,7 +317,8 @@ int mesh_put(const struct mesh *m, const char *path, enum mesh_kind kind, const 
 
 int mesh_secret(const char *path, struct secret *s, size_t max, struct err *e)
 {
-	CLEAN(fd) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	CLEAN(spot) struct spot at = {.fd = -1};
+	CLEAN(fd) int fd = open(reach(&at, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
@@ -268,7 +344,9 @@ int mesh_seed(const char *path, enum nkey_kind kind, struct nkey *k, struct err 
 
 int mesh_remove(const char *path, bool *removed, struct err *e)
 {
-	if (unlink(path) == 0) {
+	CLEAN(spot) struct spot at = {.fd = -1};
+
+	if (unlink(reach(&at, path)) == 0) {
 		*removed = true;
 		return 0;
 	}

@@ -39,6 +39,8 @@ int mesh_keep(const struct mesh *m, const char *path, enum mesh_kind kind, bool 
 	      struct err *e);
 /* Whether it is there, and a file. Errors: IO, BAD_INPUT. */
 int mesh_there(const char *path, bool *there, struct err *e);
+/* Reads a file, and through no link. Errors: IO, TOO_LARGE. */
+int mesh_read(const char *path, struct buf *out, struct err *e);
 /* Reads a secret without the newline at its end. Whose it is and who may read it was looked
  * at: root reads those of others here. Errors: IO, TOO_LARGE, WRONG_STATE. */
 int mesh_secret(const char *path, struct secret *s, size_t max, struct err *e);

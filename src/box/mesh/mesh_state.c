@@ -37,8 +37,9 @@ bool mesh_name_ok(const char *name, bool host)
 				: "abcdefghijklmnopqrstuvwxyz0123456789-_.";
 	size_t n = strlen(name);
 
+	/* ".tmp-" marks files that are not yet whole, and are swept away. */
 	return n >= 1 && n < MESH_NAME && strchr(first, name[0]) && strspn(name, rest) == n &&
-	       name[n - 1] != '-' && name[n - 1] != '.';
+	       name[n - 1] != '-' && name[n - 1] != '.' && !strstr(name, ".tmp-");
 }
 
 struct mesh_node *mesh_node(struct mesh *m, const char *name)

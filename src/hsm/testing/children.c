@@ -37,15 +37,12 @@ int children_open(struct children *c, struct err *e)
 
 static void forget_nats(void)
 {
-	char name[64];
+	char **to = environ;
 
-	for (char **v = environ; *v;) {
-		(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(*v, "="), *v);
-		if (strncmp(name, "NATS_", 5) == 0 && unsetenv(name) == 0)
-			v = environ; /* it has moved */
-		else
-			v++;
-	}
+	for (char **v = environ; *v; v++)
+		if (strncmp(*v, "NATS_", 5) != 0)
+			*to++ = *v;
+	*to = NULL;
 }
 
 /* Between fork and execve, in a process of one thread. */

@@ -18,6 +18,7 @@
 #define MAX_BYTES (UINT64_C(64) << 30)
 #define MAX_MANIFEST (16u << 20)
 #define MAX_TAGS 1000
+#define MAX_LAYERS 512 /* as a view has */
 #define LAYER_TAR "application/vnd.oci.image.layer.v1.tar"
 
 /* ---- out of the archive ---- */
@@ -26,7 +27,7 @@ struct taker {
 	const char *file, *dir;
 	struct archive *a;
 	json_t *links; /* name: target; Docker writes them for layers that it had already */
-	uint64_t bytes;
+	uint64_t bytes, hashed;
 	size_t entries;
 };
 
@@ -123,12 +124,13 @@ static int take_all(struct taker *t, struct err *e)
 /* ---- docker-archive: manifest.json, and files that it names ---- */
 
 struct maker {
-	const struct taker *t;
+	struct taker *t;
 	json_t *index;
 };
 
-/* The file becomes a blob under its digest; a second time it is there already. */
-static int make_blob(const struct taker *t, const char *named, char digest[static OCI_DIGEST_LEN],
+/* The file becomes a blob under its digest; a second time it is there already. Each is read
+ * as often as it is named: what layers share is, in other images, but not without end. */
+static int make_blob(struct taker *t, const char *named, char digest[static OCI_DIGEST_LEN],
 		     json_int_t *size, struct err *e)
 {
 	const char *to = json_string_value(json_object_get(t->links, named));
@@ -150,6 +152,10 @@ static int make_blob(const struct taker *t, const char *named, char digest[stati
 	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
 		sha256_update(&s, chunk, (size_t)n);
 		*size += n;
+		t->hashed += (uint64_t)n;
+		if (t->hashed > MAX_BYTES)
+			return err_set(e, ERR_TOO_LARGE, "%s names more than %llu bytes", t->file,
+				       (unsigned long long)MAX_BYTES);
 	}
 	if (n < 0)
 		return err_errno(e, ERR_IO, "cannot read %s", from);
@@ -166,7 +172,7 @@ static json_t *descriptor(const char *type, const char *digest, json_int_t size)
 	return json_pack("{s:s, s:s, s:I}", "mediaType", type, "digest", digest, "size", size);
 }
 
-static int make_layers(const struct taker *t, const json_t *names, json_t *layers, struct err *e)
+static int make_layers(struct taker *t, const json_t *names, json_t *layers, struct err *e)
 {
 	char digest[OCI_DIGEST_LEN];
 	json_int_t size;
@@ -195,7 +201,8 @@ static int make_image(struct maker *m, const json_t *image, struct err *e)
 	json_int_t bytes;
 	size_t size, i = 0;
 
-	if (!config || json_array_size(tags) > MAX_TAGS)
+	if (!config || json_array_size(tags) > MAX_TAGS ||
+	    json_array_size(json_object_get(image, "Layers")) > MAX_LAYERS)
 		return err_set(e, ERR_PACKAGE, "%s: its manifest.json is malformed", m->t->file);
 	if (make_blob(m->t, config, digest, &bytes, e) ||
 	    make_layers(m->t, json_object_get(image, "Layers"), layers, e))
@@ -218,7 +225,7 @@ static int make_image(struct maker *m, const json_t *image, struct err *e)
 	return 0;
 }
 
-static int make_layout(const struct taker *t, struct err *e)
+static int make_layout(struct taker *t, struct err *e)
 {
 	CLEAN(json_doc) struct json_doc d = {0};
 	CLEAN(json) json_t *list = json_array();
