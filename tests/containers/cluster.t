@@ -159,6 +159,7 @@ second_up() {
 moves_on() {
 	local node from
 	node=$(hsm_node)
+	keep_gateway "$E" "${P}_mesh" || diag
 	"$E" stop -t 5 "$(id "$node")" >/dev/null
 	from=$EPOCHREALTIME
 	ok "$NAME: the HSM's node $node is stopped: a signature through another" sign "$(other "$node")"

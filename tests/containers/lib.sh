@@ -16,6 +16,7 @@
 #   dbg ENGINE                     array DBG: options that mount the image busybox at /dbg
 #   wait_for SECONDS COMMAND…      until it succeeds
 #   wait_healthy ENGINE NAME [S]   until the image's own health check succeeds (30 s)
+#   keep_gateway ENGINE NETWORK    before containers on it are stopped and others go on
 #
 # Checks, each one line of TAP; after a failure come the outputs:
 #
@@ -111,6 +112,17 @@ is_healthy() {
 	esac
 }
 wait_healthy() { wait_for "${3:-30}" is_healthy "$1" "$2"; }
+
+# podman's bridge takes the lowest hardware address of those on it: when that container goes,
+# the name server behind the old address is lost for up to 40 s, until the others ask for it
+# anew; and containers that start again have other addresses, which nobody learns then. That
+# is not what is tested here: the bridge keeps the one it has.
+keep_gateway() {
+	local bridge
+	[ "$1" = podman ] || return 0
+	bridge=$(podman network inspect "$2" | jq -r '.[0].network_interface')
+	ip link set dev "$bridge" address "$(ip -j link show "$bridge" | jq -r '.[0].address')"
+}
 
 # ---- TAP ----
 

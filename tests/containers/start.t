@@ -107,7 +107,8 @@ engine_secrets() {
 
 volumes() {
 	local e=$1 S=$W/secrets-$1 V=$W/volumes-$1
-	local key=(-v "$S/key:/run/secrets/device_key:ro")
+	# (the user of the broker: there is none, and it comes last)
+	local key=(-v "$S/key:/run/secrets/device_key:ro" -e NATS_URL=nats://user@127.0.0.1:4222)
 	mkdir -m 755 "$V" "$V/root" "$V/old" "$V/wide" "$V/full" "$V/anchor"
 	hsmd "$e" "${key[@]}" -v "$V/root:/data" --
 	refused 2 'data: /data belongs to uid 0 with mode 0755 and this runs as uid 65532: chown -R 65532:65532 it' "$e: a volume of another uid"

@@ -41,17 +41,6 @@ up() {
 }
 down() { compose down --volumes; }
 
-# podman's bridge takes the lowest hardware address of those on it: when that container goes,
-# the name server behind the old address is lost for up to 40 s, until the others ask for it
-# anew; and containers that start again have other addresses, which nobody learns then. That
-# is not what is tested here: the bridge keeps the one it has.
-keep_gateway() {
-	local bridge
-	[ "$AT" = podman ] || return 0
-	bridge=$(podman network inspect "$NET" | jq -r '.[0].network_interface')
-	ip link set dev "$bridge" address "$(ip -j link show "$bridge" | jq -r '.[0].address')"
-}
-
 # ---- the load ----
 
 load_log() { "$AT" logs "$CT-load$AT" 2>/dev/null; }
@@ -146,7 +135,7 @@ steady() {
 	AT=$e PHASES=(quiet) C=()
 	up >"$W/up" 2>&1
 	result $? "$e: the cluster is up" || { sed 's/^/# /' "$W/up" && return; }
-	keep_gateway || result 1 "$e: the bridge keeps its address"
+	keep_gateway "$AT" "$NET" || result 1 "$e: the bridge keeps its address"
 	start_load "$e" || return
 	wait_for 20 flows 2 || { result 1 "$e: the load runs" || load_log | sed 's/^/# /'; return; }
 

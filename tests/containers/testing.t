@@ -158,9 +158,15 @@ refusals() {
 	[ "$rc" != 0 ] && grep -qiE 'no such file|not found' "$W/err"
 	result $? "$e: production has nothing in it that sets itself up" || diag
 	refuses "$e" 'the test image with secrets' 'HSM_DEVICE_KEY is set' -e HSM_DEVICE_KEY=/run/secrets/device_key signbox/hsm:testing
+	chown 65532:65532 "$s/nkey"
+	local admin
+	admin=$("$BIN/nk" -inkey "$s/nkey" -pubout)
+	refuses "$e" 'production without a NATS user' 'no NATS user of the service' -e HSM_BOOTSTRAP_ADMINS="$admin" \
+		-v "$CT-e$e:/data" -v "$s/device_key:/run/secrets/device_key:ro" signbox/hsm:latest
 	volume "$e" "p$e"
 	start "$e" "prod$e" "${hardened[@]}" -v "$CT-p$e:/data" -v "$s/device_key:/run/secrets/device_key:ro" \
-		-e HSM_BOOTSTRAP_ADMINS="$("$BIN/nk" -inkey "$s/nkey" -pubout)" signbox/hsm:latest
+		-v "$s/nkey:/run/secrets/nats_nkey:ro" -e NATS_NKEY=/run/secrets/nats_nkey \
+		-e HSM_BOOTSTRAP_ADMINS="$admin" signbox/hsm:latest
 	ok "$e: production with its secrets starts" wait_for 10 "$e" exec "$CT-prod$e" hsmd identity
 	"$e" rm -f "$CT-prod$e" >/dev/null
 	refuses "$e" 'the test image on the store of production' 'did not make' -v "$CT-p$e:/data" signbox/hsm:testing
