@@ -208,7 +208,7 @@ static int check_waivers(struct check *c, struct err *e)
 		else if (!w->reason || !*w->reason)
 			check_say(c, w->path, "a waiver of the rule '%s' without a reason",
 				  w->rule);
-		else if (!c->used[i] && is_own(c, w))
+		else if (!c->used[i] && is_own(c, w) && check_applies(c, r))
 			check_say(c, w->path, "a waiver of the rule '%s' that nothing needs",
 				  w->rule);
 	}
