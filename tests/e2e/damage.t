@@ -52,24 +52,25 @@ stop_hsm
 cp -a "$W/data" "$W/good"
 cp "$W/anchor/anchor" "$W/good.anchor"
 
-# outcome: what became of a start. hsmd may exit (8: damaged), tell a problem, or work
+# outcome: what became of a start, in end. hsmd may exit (8: damaged), tell a problem, or
+# work. (Not in a subshell: that cannot wait for hsmd.)
 outcome() {
 	local until=$((SECONDS + 15)) line
+	end=hangs
 	while [ "$SECONDS" -lt "$until" ]; do
 		if ! kill -0 "$HSM_PID" 2>/dev/null; then
 			wait "$HSM_PID"
-			echo "exit $?"
+			end="exit $?"
 			return
 		fi
 		line=$(health 2>/dev/null)
 		case $line in
-		*state=operational*problem=none*) echo works && return ;;
+		*state=operational*problem=none*) end=works && return ;;
 		*problem=none*) ;;
-		*problem=*) sed 's/.*problem=\([A-Z_]*\).*/problem \1/' <<<"$line" && return ;;
+		*problem=*) end=$(sed 's/.*problem=\([A-Z_]*\).*/problem \1/' <<<"$line") && return ;;
 		esac
 		sleep 0.05
 	done
-	echo hangs
 }
 
 works() {
@@ -84,7 +85,7 @@ for round in $(seq 1 "$ROUNDS"); do
 	: >"$W/hsm.log"
 	hsmd -c "$W/hsm.yaml" run >>"$W/hsm.log" 2>&1 &
 	HSM_PID=$!
-	end=$(outcome)
+	outcome
 	case $end in
 	works) ok "$round: $what: works, with every key" works ;;
 	"exit 8") ok "$round: $what: exit status 8, and why" grep -Eqi 'level=error.*(damaged|newer|not a store|device key)' "$W/hsm.log" ;;

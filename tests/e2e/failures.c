@@ -288,7 +288,7 @@ static void lock_under_load(void)
 		send_signs(lane, "k", 400);
 	}
 	for (unsigned lane = 1; lane < LANES; lane++)
-		good += collect(lane, 300, &others);
+		good += collect(lane, 3000, &others);
 	hsm_wait_count(&h, &h.locked, 1, 10000);
 	ok(h.locked == 1, "lock under load: hsmd is told");
 	end();

@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		stream_table(list, "Streams");
 		obj_show("b", j);
 		js_clean_metadata(json_object_get(copy, "config"));
-		(void)js_differences(j, copy);
+		(void)js_differences(stdout, j, copy);
 		message(j);
 	}
 	json_decref(j);

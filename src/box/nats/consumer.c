@@ -294,7 +294,7 @@ static int consumer_edit(struct cli *c, struct err *e)
 	js_clean_metadata(now);
 	if (apply(c, now, e))
 		return -1;
-	if (!js_differences(c, old, now))
+	if (!js_differences(cli_has(c, "json") ? stderr : stdout, old, now))
 		return cli_has(c, "json") ? consumer_print(c, info, false, e) : 0;
 	if (cli_has(c, "dry-run"))
 		return 1;

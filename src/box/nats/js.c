@@ -233,10 +233,8 @@ static size_t differ(FILE *f, const char *path, const json_t *old, const json_t 
 	return n;
 }
 
-size_t js_differences(struct cli *c, const json_t *old, const json_t *now)
+size_t js_differences(FILE *f, const json_t *old, const json_t *now)
 {
-	FILE *f = cli_has(c, "json") ? stderr : stdout;
-
 	if (json_equal(old, now)) {
 		fputs("No difference in configuration\n", f);
 		return 0;

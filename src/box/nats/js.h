@@ -43,9 +43,8 @@ int js_config_file(const char *path, json_t **out, struct err *e);
 int js_config_write(const char *path, const json_t *cfg, struct err *e);
 /* Takes the server's own metadata (_nats.*) and empty metadata out. */
 void js_clean_metadata(json_t *cfg);
-/* Prints "- path: old" and "+ path: new" for each difference, on stderr when stdout is for
- * --json; how many there are. */
-size_t js_differences(struct cli *c, const json_t *old, const json_t *now);
+/* Prints "- path: old" and "+ path: new" for each difference; how many there are. */
+size_t js_differences(FILE *f, const json_t *old, const json_t *now);
 
 /* ---- names ---- */
 /* "X" is not a valid stream name. kind: "stream", "consumer". Error: BAD_NAME. */

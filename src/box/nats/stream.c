@@ -295,7 +295,7 @@ int stream_edit(struct cli *c, struct err *e)
 	js_clean_metadata(now);
 	if (edited(c, now, e))
 		return -1;
-	if (!js_differences(c, old, now))
+	if (!js_differences(cli_has(c, "json") ? stderr : stdout, old, now))
 		return cli_has(c, "json") ? stream_show_name(c, name, false, e) : 0;
 	if (cli_has(c, "dry-run"))
 		return 1;

@@ -203,7 +203,8 @@ int health_judge(const char *line, bool ready, struct err *e)
 	    health_value(line, "state", state, sizeof(state)) ||
 	    health_value(line, "problem", problem, sizeof(problem)))
 		return err_set(e, ERR_UNAVAILABLE, "hsmd gave a strange line");
-	if (strcmp(health, "problem") == 0)
+	/* What is wrong with the store is told first: NATS may still come, that stays. */
+	if (strcmp(problem, "none") != 0)
 		return judge_problem(problem, e);
 	if (strcmp(health, "up") != 0)
 		return judge_down(line, e);
