@@ -158,7 +158,7 @@ steady() {
 		p=".phase == $i and (.second | not)"
 		is "$e: ${PHASES[$i]}" "$(jq -c "select($p) | [.sent > 0, .sent - .signed, .wrong, .lost, .late]" "$W/load")" \
 			'[true,0,0,0,0]'
-		echo "#   $(counts "$p")"
+		echo "# $e, ${PHASES[$i]}: $(counts "$p")"
 	done
 	echo "# $e, all: $(counts .total)"
 	echo "# errors: $(jq -c 'select(.total) | [.errors, .create_errors]' "$W/load")"
