@@ -31,7 +31,7 @@ HOST_PACKAGES := bubblewrap ca-certificates debian-archive-keyring gcc libarchiv
 	libc6-dev libcurl4-openssl-dev libjansson-dev libssl-dev libyaml-dev make mmdebstrap uidmap
 inner = make -j$(JOBS) $(if $(findstring k,$(firstword -$(MAKEFLAGS))),-k) V=$(V)
 dev = $(OCI) enter dev -- $(inner) IN=dev
-test = $(OCI) enter test -- $(inner) IN=test FUZZ_SECONDS=$(FUZZ_SECONDS)
+test = $(OCI) enter test -- $(inner) IN=test FUZZ_SECONDS=$(FUZZ_SECONDS) $(if $(AGAIN),AGAIN=1)
 
 .PHONY: all images load demo up down logs smoke shell test test-containers lint bench fuzz lock clean help rootfs dev-rootfs
 all: dev-rootfs		## Build all that ships into build/bin (the default)

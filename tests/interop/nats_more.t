@@ -149,7 +149,7 @@ for s in AT NA WQ MI; do ours -s "$A" stream rm $s -f; done
 ours -s "$A" account restore "$W/b.r" >/dev/null 2>"$W/err" || sed 's/^/# /' "$W/err"
 is 'ours restores what the original backed up' "$(ours -s "$A" stream ls -n | tr '\n' ' ')$(ours -s "$A" stream info AT --json | jq .state.messages)" 'AT MI NA WQ 6'
 for s in AT NA WQ MI; do ours -s "$A" stream rm $s -f; done
-real -s "$A" account restore "$W/b.o" >/dev/null 2>&1
+real -s "$A" account restore "$W/b.o" --timeout 30s >"$W/rr.out" 2>"$W/err" || sed 's/^/# /' "$W/err" "$W/rr.out"
 is 'the original restores what ours backed up' "$(ours -s "$A" stream ls -n | tr '\n' ' ')$(ours -s "$A" stream info AT --json | jq .state.messages)" 'AT MI NA WQ 6'
 
 # ---- certificates
