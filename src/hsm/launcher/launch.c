@@ -8,8 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/spawn.h"
 #include "hsm/launcher/control.h"
-#include "hsm/launcher/spawn.h"
 
 #define NUMBER_LEN 24
 

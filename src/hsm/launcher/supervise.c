@@ -16,10 +16,10 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/spawn.h"
 #include "hsm/launcher/control.h"
 #include "hsm/launcher/health.h"
 #include "hsm/launcher/launch.h"
-#include "hsm/launcher/spawn.h"
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
@@ -439,21 +439,6 @@ static int loop(struct supervise *s, struct err *e)
 	return 0;
 }
 
-static int open_signals(struct supervise *s, struct err *e)
-{
-	static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
-	sigset_t set;
-
-	(void)signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		sigaddset(&set, wanted[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return err_errno(e, ERR_INTERNAL, "cannot block signals");
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return s->signals < 0 ? err_errno(e, ERR_INTERNAL, "cannot make a signal descriptor") : 0;
-}
-
 int supervise_run(struct supervise *s, struct err *e)
 {
 	int rc;
@@ -465,7 +450,7 @@ int supervise_run(struct supervise *s, struct err *e)
 		s->proc[id].pidfd = -1;
 		s->proc[id].backoff = BACKOFF_MIN_MS;
 	}
-	if (open_signals(s, e))
+	if (spawn_signals(&s->signals, e))
 		return -1;
 	rc = start_all(s, e);
 	if (rc)

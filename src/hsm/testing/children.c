@@ -1,16 +1,17 @@
 #include "hsm/testing/children.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/spawn.h"
 
 int64_t children_now(void)
 {
@@ -22,67 +23,57 @@ int64_t children_now(void)
 
 int children_open(struct children *c, struct err *e)
 {
-	static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
-	sigset_t set;
-
-	(void)signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		sigaddset(&set, wanted[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return err_errno(e, ERR_INTERNAL, "cannot block signals");
-	c->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return c->signals < 0 ? err_errno(e, ERR_INTERNAL, "cannot make a signal descriptor") : 0;
+	return spawn_signals(&c->signals, e);
 }
 
-static void forget_nats(void)
+static bool is_named(const char *v, const char *name)
 {
-	char **to = environ;
+	size_t n = strlen(name);
 
-	for (char **v = environ; *v; v++)
-		if (strncmp(*v, "NATS_", 5) != 0)
-			*to++ = *v;
-	*to = NULL;
+	return strncmp(v, name, n) == 0 && v[n] == '=';
 }
 
-/* Between fork and execve, in a process of one thread. */
-static void become(const struct child_start *how, pid_t parent)
+/* Ours, without what the child must not have and what is set for it. */
+static bool passes(const char *v, const struct child_start *how)
 {
-	sigset_t none;
-
-	sigemptyset(&none);
-	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return;
-	if (getppid() != parent)
-		_exit(1);
-	(void)signal(SIGPIPE, SIG_DFL);
-	(void)setsid();
-	if (how->out >= 0 &&
-	    (dup2(how->out, STDOUT_FILENO) < 0 || dup2(how->out, STDERR_FILENO) < 0))
-		return;
-	if (how->no_nats)
-		forget_nats();
+	if (how->no_nats && strncmp(v, "NATS_", 5) == 0)
+		return false;
 	for (const char *const *s = how->set; s && *s; s += 2)
-		if (setenv(s[0], s[1], 1) < 0)
-			return;
-	execv(how->argv[0], (char *const *)(uintptr_t)how->argv);
+		if (is_named(v, *s))
+			return false;
+	return true;
 }
 
 int children_start(struct children *c, enum child_id id, const struct child_start *how,
 		   struct err *e)
 {
-	pid_t parent = getpid(), pid;
+	struct spawn what = {.path = how->argv[0],
+			     .argv = (char *const *)(uintptr_t)how->argv,
+			     .out = how->out,
+			     .sig_pipe = true};
+	CLEAN(buf) struct buf own = {0};
+	size_t n = 0, nset = 0, at = 0;
+	pid_t pid;
 
-	if (access(how->argv[0], X_OK) < 0)
-		return err_errno(e, ERR_TOOL, "cannot start %s", how->argv[0]);
-	pid = fork();
-	if (pid < 0)
-		return err_errno(e, ERR_TOOL, "cannot start %s", how->argv[0]);
-	if (pid == 0) {
-		become(how, parent);
-		(void)fprintf(stderr, "cannot start %s: %s\n", how->argv[0], strerror(errno));
-		_exit(126);
-	}
+	while (environ[n])
+		n++;
+	while (how->set && how->set[nset])
+		nset += 2;
+	CLEAN(free) char **env = calloc(n + nset / 2 + 1, sizeof(*env));
+
+	buf_init(&own, 1u << 20);
+	for (size_t i = 0; i < nset; i += 2)
+		buf_printf(&own, "%s=%s%c", how->set[i], how->set[i + 1], '\0');
+	if (!env || own.bad)
+		return err_set(e, ERR_NOMEM, NULL);
+	for (size_t i = 0; i < n; i++)
+		if (passes(environ[i], how))
+			env[at++] = environ[i];
+	for (size_t i = 0; i < own.len; i += strlen(env[at - 1]) + 1)
+		env[at++] = (char *)own.p + i;
+	what.envp = env;
+	if (spawn_start(&what, &pid, NULL, e))
+		return -1;
 	c->v[id] = (struct child){.pid = pid};
 	return 0;
 }

@@ -1,10 +1,12 @@
-#include "hsm/launcher/spawn.h"
+#include "base/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -41,19 +43,23 @@ static void become(const struct spawn *s, pid_t parent)
 	sigset_t none;
 
 	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, sig == SIGPIPE ? SIG_IGN : SIG_DFL);
+		(void)signal(sig, sig == SIGPIPE && !s->sig_pipe ? SIG_IGN : SIG_DFL);
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return;
-	/* hsmd may have died before the line above took effect. */
+	/* The parent may have died before the line above took effect. */
 	if (getppid() != parent)
 		_exit(1);
-	/* ^C on a terminal goes to hsmd only, which stops the others in order. */
+	/* ^C on a terminal goes to the parent only, which stops the others in order. */
 	(void)setsid();
+	if (s->out > 0 && (dup2(s->out, STDOUT_FILENO) < 0 || dup2(s->out, STDERR_FILENO) < 0))
+		return;
 	if (place_fds(s))
 		return;
+	/* What whoever started us has left open; not yet the pipe of child(). */
+	(void)close_range(SPAWN_FIRST_FD + s->nfds, ~0u, CLOSE_RANGE_CLOEXEC);
 	execve(s->path, s->argv, s->envp);
 }
 
@@ -101,12 +107,28 @@ int spawn_start(const struct spawn *s, pid_t *pid, int *pidfd, struct err *e)
 		errno = n == sizeof(why) ? why : EIO;
 		return err_errno(e, ERR_TOOL, "cannot start %s", s->path);
 	}
-	*pidfd = (int)syscall(SYS_pidfd_open, id, 0);
-	if (*pidfd < 0) {
+	if (pidfd)
+		*pidfd = (int)syscall(SYS_pidfd_open, id, 0);
+	if (pidfd && *pidfd < 0) {
 		err_errno(e, ERR_TOOL, "cannot watch %s", s->path);
 		/* Its channels close with the caller's ends: it goes by itself. */
 		return -1;
 	}
 	*pid = id;
 	return 0;
+}
+
+int spawn_signals(int *out, struct err *e)
+{
+	static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		sigaddset(&set, wanted[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_errno(e, ERR_INTERNAL, "cannot block signals");
+	*out = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *out < 0 ? err_errno(e, ERR_INTERNAL, "cannot make a signal descriptor") : 0;
 }
