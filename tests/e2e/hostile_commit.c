@@ -34,6 +34,9 @@ static int restart_as_is(void)
 	image_copy(&i, &store.now);
 	start_on(&i, true);
 	rc = hsm_wait_state(&h, STATE_OPERATIONAL, 8000) ? 0 : hsm_hello(&h).problem;
+	/* neither yet: the machine is busy */
+	if (rc == 0 && hsm_hello(&h).state != STATE_OPERATIONAL)
+		rc = hsm_wait_state(&h, STATE_OPERATIONAL, 60000) ? 0 : -1;
 	if (rc == 0) {
 		must(client_open(&admin, &f), "admin's session");
 		must(client_open(&alice, &f), "alice's session");
@@ -84,31 +87,37 @@ static bool half_way(struct fake *x, const struct wire_msg *m)
 	return true;
 }
 
+/* Asks for the key "fresh", in the middle of which the store dies. b holds the body. */
+static struct request die_in_commit(int applied, struct buf *b, struct buf *sealed, uint64_t *tag)
+{
+	struct key_new k = {.type = KEY_ED25519};
+	struct request q;
+
+	operational();
+	fake_set(&store, half_way, applied);
+	buf_init(b, 1024);
+	key_new_put(b, &k);
+	q = client_request(&admin, OP_key_generate, "fresh", b->p, b->len);
+	buf_init(sealed, 4096);
+	client_seal(&admin, &q, sealed);
+	*tag = front_send(&f, 1, W_SEALED, sealed->p, sealed->len);
+	for (int i = 0; i < 500 && !store.hang_up; i++)
+		usleep(10000);
+	usleep(50000);
+	return q;
+}
+
 /* The store dies in the middle of a change and comes back with or without it. */
 static void dies_in_commit(void)
 {
 	for (int applied = 0; applied < 2; applied++) {
-		int rc;
-
-		operational();
-		fake_set(&store, half_way, applied);
-		/* hsmd notices the death and starts another. */
-		struct key_new k = {.type = KEY_ED25519};
-		struct buf b;
-
-		buf_init(&b, 1024);
-		key_new_put(&b, &k);
-		struct request q = client_request(&admin, OP_key_generate, "fresh", b.p, b.len);
 		struct answer a = {0};
-		struct buf sealed;
+		struct buf b, sealed;
+		uint64_t tag;
+		int rc;
+		struct request q = die_in_commit(applied, &b, &sealed, &tag);
 
-		buf_init(&sealed, 4096);
-		client_seal(&admin, &q, &sealed);
-		uint64_t tag = front_send(&f, 1, W_SEALED, sealed.p, sealed.len);
-
-		for (int i = 0; i < 500 && !store.hang_up; i++)
-			usleep(10000);
-		usleep(50000);
+		/* hsmd notices the death and starts another. */
 		fake_set(&store, NULL, 0);
 		fake_attach(&store);
 		buf_reset(&sealed);
@@ -135,6 +144,26 @@ static void dies_in_commit(void)
 		buf_free(&b);
 		buf_free(&sealed);
 	}
+}
+
+/* It never comes back: memory may have users and keys that the store has no more, and they
+ * must not work on for ever. */
+static void dies_and_stays_away(void)
+{
+	struct buf b, sealed;
+	uint64_t tag;
+
+	(void)die_in_commit(1, &b, &sealed, &tag);
+	store.again = false;
+	for (int i = 0; i < 9000 && hsm_alive(&h); i++)
+		usleep(10000);
+	ok(!hsm_alive(&h), "dies in a commit and stays away: keyd ends");
+	fake_set(&store, NULL, 0);
+	ok(restart_as_is() == 0 && has_key("fresh") && sign() == 0,
+	   "and its next start has what the store has");
+	stop();
+	buf_free(&b);
+	buf_free(&sealed);
 }
 
 /* The store says "full" to a change and keeps it all the same, for later. */
@@ -363,13 +392,16 @@ static void slow_store(void)
 	fake_set(&store, NULL, 0);
 	int rc = -1;
 
-	for (int i = 0; i < 200 && rc; i++) {
+	for (int i = 0; i < 600 && rc; i++) {
 		usleep(100000);
 		rc = sign();
 	}
 	given += rc == 0;
-	usleep(500000);
 	unsigned logged = signatures_logged(first);
+
+	/* those of a second are written together */
+	for (int i = 0; i < 600 && logged != given; i++, logged = signatures_logged(first))
+		usleep(100000);
 
 	ok(rc == 0 && logged == given, "each of %u signatures is in the log (%u)", given, logged);
 	ok(restart_as_is() == 0, "and the log is whole after a restart");
@@ -514,6 +546,7 @@ int main(void)
 
 	set_scene();
 	dies_in_commit();
+	dies_and_stays_away();
 	claims_full();
 	failed_change_keeps_entries();
 	full_store_stops_signing();

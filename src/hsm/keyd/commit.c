@@ -233,9 +233,11 @@ static int settle(struct keyd *k, const struct buf *root, struct err *e)
 			return err_set(e, ERR_UNAVAILABLE,
 				       "store restarted and the change did not happen");
 	} while (keyd_ticks() < until);
-	/* Neither yes nor no: state in memory may be older than the store's. Only a
-	 * fresh start can tell, and it loads whatever is there. */
-	log_error("store did not come back after a change: keyd restarts");
+	/* Neither yes nor no: state in memory may be older than the store's, and a user who
+	 * was just removed, or a key, would work on. Only a fresh start can tell, and it loads
+	 * whatever is there. That a store can lock the HSM so is the lesser evil. */
+	log_error("the store did not come back after a change: keyd ends, and is locked at its "
+		  "next start unless it unlocks by itself");
 	_exit(1);
 }
 
