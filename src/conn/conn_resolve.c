@@ -3,21 +3,28 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
-#define NAMES_MAX 64
+#define STRANGERS_MAX 32 /* names that nobody here has configured: a broker told them */
 #define PATIENCE_MS 500
 
-/* Names that were asked for, for the life of the process: a question that no answer came
- * to goes on in its thread, and the next who asks waits for that one. */
-static struct name {
+/* Names that were asked for: a question that no answer came to goes on in its thread, and
+ * the next who asks waits for that one. Those that the user has configured stay as long as
+ * they are held; strangers give way to each other, the one least recently asked for first. */
+struct resolve_name {
+	struct resolve_name *next;
 	char host[256], port[8];
+	unsigned held, waiting;
 	bool asking;
-	uint64_t answers;
+	uint64_t used, answers;
 	int why;	      /* of the last answer */
 	struct resolved last; /* addresses that were told once */
-} names[NAMES_MAX];
+};
+static struct resolve_name *names;
+static uint64_t uses;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
 
@@ -47,7 +54,7 @@ static int look_up(struct resolved *out, const char *host, const char *port, int
 
 static void *ask(void *arg)
 {
-	struct name *n = arg;
+	struct resolve_name *n = arg;
 	struct resolved got = {0};
 	int why = look_up(&got, n->host, n->port, 0); /* host and port never change */
 
@@ -62,26 +69,77 @@ static void *ask(void *arg)
 	return NULL;
 }
 
-/* NULL: the table is full, or the name too long for one. */
-static struct name *find(const char *host, const char *port)
+static struct resolve_name *find(const char *host, const char *port)
 {
-	for (unsigned i = 0; i < NAMES_MAX; i++) {
-		struct name *n = &names[i];
+	struct resolve_name *n = names;
 
-		if (!*n->host) {
-			if (strlen(host) >= sizeof(n->host) || strlen(port) >= sizeof(n->port))
-				return NULL;
-			memcpy(n->host, host, strlen(host) + 1);
-			memcpy(n->port, port, strlen(port) + 1);
-			return n;
-		}
-		if (strcmp(n->host, host) == 0 && strcmp(n->port, port) == 0)
-			return n;
-	}
-	return NULL;
+	while (n && (strcasecmp(n->host, host) != 0 || strcmp(n->port, port) != 0))
+		n = n->next;
+	return n;
 }
 
-static bool start(struct name *n)
+static struct resolve_name *add(const char *host, const char *port)
+{
+	struct resolve_name *n = calloc(1, sizeof(*n));
+
+	if (!n || strlen(host) >= sizeof(n->host) || strlen(port) >= sizeof(n->port)) {
+		free(n);
+		return NULL;
+	}
+	memcpy(n->host, host, strlen(host) + 1);
+	memcpy(n->port, port, strlen(port) + 1);
+	n->next = names;
+	names = n;
+	return n;
+}
+
+/* Strangers that nobody waits for go, the oldest first, until there are at most max.
+ * false: there are more, all of them being asked for. */
+static bool make_room(unsigned max)
+{
+	for (;;) {
+		struct resolve_name **oldest = NULL, *gone;
+		unsigned strangers = 0;
+
+		for (struct resolve_name **at = &names; *at; at = &(*at)->next) {
+			strangers += !(*at)->held;
+			if (!(*at)->held && !(*at)->asking && !(*at)->waiting &&
+			    (!oldest || (*at)->used < (*oldest)->used))
+				oldest = at;
+		}
+		if (strangers <= max)
+			return true;
+		if (!oldest)
+			return false;
+		gone = *oldest;
+		*oldest = gone->next;
+		free(gone);
+	}
+}
+
+struct resolve_name *conn_resolve_hold(const char *host, const char *port)
+{
+	struct resolve_name *n;
+
+	pthread_mutex_lock(&lock);
+	n = find(host, port);
+	if (!n)
+		n = add(host, port);
+	if (n)
+		n->held++;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+void conn_resolve_release(struct resolve_name *n)
+{
+	pthread_mutex_lock(&lock);
+	n->held--;
+	(void)make_room(STRANGERS_MAX);
+	pthread_mutex_unlock(&lock);
+}
+
+static bool start(struct resolve_name *n)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -105,49 +163,74 @@ static void add_ms(struct timespec *t, int64_t ms)
 	}
 }
 
+static bool wait_until(const struct timespec *until)
+{
+	return pthread_cond_clockwait(&answered, &lock, CLOCK_MONOTONIC, until) == 0;
+}
+
+static struct timespec in_ms(int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	add_ms(&t, ms > 0 ? ms : 0);
+	return t;
+}
+
 /* With the lock. 0 and the answer in *why (EAI_AGAIN: none in time), or -1: no thread. */
-static int wait_for(struct name *n, int64_t ms, int *why)
+static int wait_for(struct resolve_name *n, int64_t ms, int *why)
 {
 	uint64_t before = n->answers;
-	struct timespec until;
+	struct timespec until = in_ms(n->last.n && ms > PATIENCE_MS ? PATIENCE_MS : ms);
 
-	if (n->last.n && ms > PATIENCE_MS)
-		ms = PATIENCE_MS;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	add_ms(&until, ms > 0 ? ms : 0);
 	if (!start(n))
 		return -1;
-	while (n->answers == before &&
-	       pthread_cond_clockwait(&answered, &lock, CLOCK_MONOTONIC, &until) == 0)
+	n->waiting++;
+	while (n->answers == before && wait_until(&until))
 		;
+	n->waiting--;
 	*why = n->answers == before ? EAI_AGAIN : n->why;
 	return 0;
+}
+
+/* With the lock. The name's place, a stranger's as soon as one is free; NULL: too late. */
+static struct resolve_name *place(const char *host, const char *port, int64_t ms)
+{
+	struct timespec until = in_ms(ms);
+	struct resolve_name *n;
+
+	while (!(n = find(host, port)) && !make_room(STRANGERS_MAX - 1))
+		if (!wait_until(&until))
+			return NULL;
+	if (!n)
+		n = add(host, port);
+	if (n)
+		n->used = ++uses;
+	return n;
 }
 
 int conn_resolve(struct resolved *out, const char *host, const char *port, int64_t ms, int *why,
 		 struct err *e)
 {
-	struct name *n;
+	struct resolve_name *n;
 	bool known;
 
 	memset(out, 0, sizeof(*out));
 	*why = look_up(out, host, port, AI_NUMERICHOST);
 	if (*why == 0)
 		return 0;
+	*why = EAI_AGAIN;
 	pthread_mutex_lock(&lock);
-	n = find(host, port);
-	if (!n || wait_for(n, ms, why)) {
-		pthread_mutex_unlock(&lock);
-		*why = look_up(out, host, port, 0);
-	} else {
+	n = place(host, port, ms);
+	if (n && wait_for(n, ms, why) == 0) {
 		/* A name server that says "no such name" knows; else last time's will do. */
 		known = *why == 0 || (*why != EAI_NONAME && n->last.n);
 		if (known) {
 			*out = n->last;
 			*why = 0;
 		}
-		pthread_mutex_unlock(&lock);
 	}
+	pthread_mutex_unlock(&lock);
 	if (*why == 0)
 		return 0;
 	return err_set(e, ERR_UNKNOWN_HOST, "no address is known for this name (%s)",

@@ -3,6 +3,7 @@
 #ifndef CONN_CONN_RESOLVE_H
 #define CONN_CONN_RESOLVE_H
 
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "base/err.h"
@@ -19,9 +20,17 @@ struct resolved {
 
 /* Addresses of host (a name, or numbers) and port (a number), at most ms milliseconds
  * from now; those of last time after half a second without an answer, or when the name
- * server has trouble, not when it says that there is no such name. *why: what getaddrinfo
- * says (EAI_…). Errors: UNKNOWN_HOST. */
+ * server has trouble, not when it says that there is no such name. Of names that are not
+ * held 32 are kept and under way at a time. *why: what getaddrinfo says (EAI_…). Errors:
+ * UNKNOWN_HOST. */
 int conn_resolve(struct resolved *out, const char *host, const char *port, int64_t ms, int *why,
 		 struct err *e);
+
+/* Keeps a place for a name that the user has configured, until it is released as often: what
+ * brokers tell of other names (connect_urls) can then not push it out, nor delay it. NULL:
+ * no memory, or it is too long for a name. */
+struct resolve_name;
+struct resolve_name *conn_resolve_hold(const char *host, const char *port);
+void conn_resolve_release(struct resolve_name *n);
 
 #endif
