@@ -15,6 +15,7 @@
 #include "ocibuild/deb.h"
 #include "ocibuild/pack.h"
 #include "ocibuild/run.h"
+#include "ocibuild/scratch.h"
 #include "ocibuild/tree.h"
 
 /* Counted up when the same inputs give another rootfs. */
@@ -323,13 +324,13 @@ static int choose_places(struct rootfs_work *w, struct err *e)
 
 /* The repository must be readable for the ids of a user name space: an ordinary
  * user's goes below /tmp. */
-static int open_repo(struct rootfs_work *w, struct err *e)
+static int open_repo(struct rootfs_work *w, struct scratch *scratch, struct err *e)
 {
 	if (geteuid() == 0)
 		return 0;
-	snprintf(w->repo, sizeof(w->repo), "/tmp/ocibuild-XXXXXX");
-	if (!mkdtemp(w->repo) || chmod(w->repo, 0755) < 0)
-		return err_errno(e, ERR_IO, "cannot make a directory below /tmp");
+	if (scratch_open(scratch, "/tmp", 0755, e))
+		return -1;
+	snprintf(w->repo, sizeof(w->repo), "%.100s", scratch->dir);
 	return 0;
 }
 
@@ -351,7 +352,9 @@ static int lock_dir(const struct rootfs_work *w, int how, struct err *e)
 
 int rootfs_build(struct rootfs *r, struct err *e)
 {
+	CLEAN(scratch) struct scratch scratch = {0};
 	struct rootfs_work w = {.r = r};
+
 	r->made = false;
 	if (choose_places(&w, e) || rootfs_inputs(r, w.stamp, e))
 		return -1;
@@ -361,7 +364,7 @@ int rootfs_build(struct rootfs *r, struct err *e)
 		return -1;
 	if (up_to_date(&w))
 		return 0;
-	if (open_repo(&w, e))
+	if (open_repo(&w, &scratch, e))
 		return -1;
 	for (const struct rootfs_step *s = rootfs_steps; s->name; s++)
 		if (s->run(&w, e)) {

@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 # Archives of images where a layout is expected (check, diff, inspect): in the three forms
 # that engines write, damaged, and hostile. The bundle of `ocibuild save --bundle`, too.
+import contextlib
 import gzip
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -212,6 +215,47 @@ archive("h.tar", [l("a", tmp + "/outside"), entry("a/file", one), entry("c.json"
 tap.same(check("h.tar", "--derived")[0], 0, "a link to a folder is not followed")
 tap.same((os.listdir("outside"), open("outside/file").read()), (["file"], "mine"), "nothing was written outside")
 tap.same(os.listdir("t"), [], "nothing is left in TMPDIR")
+
+# ---- ended by a signal: it has more to say than the full pipe takes, so that the folder is there
+loud = tar([*FILES, *[entry(f"usr/open{i}", "x", mode=0o666) for i in range(500)]])
+archive("loud.tar", {"a/layer.tar": loud, "c.json": config([loud]),
+                     "manifest.json": manifest(RepoTags=[f"app:{i}" for i in range(500)])})
+
+
+def until(what):
+    end = time.monotonic() + 60
+    while not what() and time.monotonic() < end:
+        time.sleep(0.01)
+    return what()
+
+
+def end_by(sig, *args):
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(w, b"x")
+    os.set_blocking(w, True)
+    p = subprocess.Popen([ocibuild, *args], stdin=subprocess.DEVNULL, stdout=w, stderr=subprocess.DEVNULL,
+                         env=dict(os.environ, TMPDIR=tmp + "/t"), preexec_fn=lambda: sig == signal.SIGKILL or signal.signal(sig, signal.SIG_DFL))
+    os.close(w)
+    # blocked in write(1, …): all that it wants to say is said after the unpacking
+    there = until(lambda: open(f"/proc/{p.pid}/syscall").read().startswith("1 0x1 ")) and os.listdir("t") != []
+    p.send_signal(sig)
+    p.wait(60)
+    # nobody else has the pipe: it ends with what is in it
+    os.set_blocking(r, True)
+    with open(r, "rb") as f:
+        f.read()
+    gone = until(lambda: os.listdir("t") == [])
+    tap.same((there, p.returncode, gone), (True, -sig, True),
+             f"{args[0]} ended by {sig.name}: with its status, and the folder goes")
+
+
+for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+    end_by(sig, "check", "--derived", "loud.tar:app:1")
+end_by(signal.SIGTERM, "inspect", "--json", "loud.tar")
+end_by(signal.SIGINT, "diff", "docker.tar", "loud.tar:app:1")
 
 # ---- the bundle
 lay = Layout("build/images")

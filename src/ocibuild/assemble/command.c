@@ -37,7 +37,7 @@ int command_locate(const char *layout, const char *arg, struct unpack *u, char d
 		return 0;
 	if (unpack_open(u, dir, e))
 		return -1;
-	snprintf(dir, 4096, "%s", u->dir);
+	snprintf(dir, 4096, "%s", u->scratch.dir);
 	return 0;
 }
 

@@ -196,7 +196,7 @@ int images_inspect_archive(struct cli *c, const char *file, struct err *e)
 	CLEAN(unpack) struct unpack u = {0};
 	CLEAN(json) json_t *good = json_object();
 	CLEAN(json) json_t *rows = json_array();
-	struct bundle b = {.file = file, .dir = u.dir, .good = good, .rows = rows};
+	struct bundle b = {.file = file, .dir = u.scratch.dir, .good = good, .rows = rows};
 
 	if (!good || !rows)
 		return err_set(e, ERR_NOMEM, NULL);

@@ -4,7 +4,6 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "crypto/sha256.h"
 #include "ocibuild/check/check_rules.h"
 #include "json/json.h"
 
@@ -62,24 +61,9 @@ int check_packaged(struct check *c, const char *path, const uint8_t *p, size_t n
 
 static json_t *read_blob(const char *dir, const char *digest, struct err *e)
 {
-	CLEAN(buf) struct buf b = {0};
-	CLEAN(json_doc) struct json_doc d = {0};
-	char path[4096], got[OCI_DIGEST_LEN];
-	uint8_t md[32];
-
-	buf_init(&b, MAX_SPDX);
-	oci_blob_path(dir, digest, path);
-	if (strspn(digest, "sha256:0123456789abcdef") != 71 || file_read(path, &b, e))
+	if (strspn(digest, "sha256:0123456789abcdef") != 71)
 		return NULL;
-	sha256(md, b.p ? (void *)b.p : (void *)"", b.len);
-	oci_digest(got, md);
-	if (strcmp(got, digest) != 0) {
-		err_set(e, ERR_DIGEST, "%s was changed: build again", path);
-		return NULL;
-	}
-	if (json_parse(&d, path, b.p, b.len, e))
-		return NULL;
-	return json_incref(d.root);
+	return oci_read_json(dir, digest, MAX_SPDX, "build again", e);
 }
 
 /* The document in a referrer of the image; NULL without an error: it is none. */

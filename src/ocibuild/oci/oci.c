@@ -73,26 +73,32 @@ int oci_put_layer(const char *dir, struct layer *l, const struct layer_how *how,
 	return rc;
 }
 
-json_t *oci_get_json(const char *dir, const char *digest, struct err *e)
+json_t *oci_read_json(const char *dir, const char *digest, size_t max, const char *remedy,
+		      struct err *e)
 {
 	CLEAN(buf) struct buf b = {0};
 	CLEAN(json_doc) struct json_doc d = {0};
 	char path[4096], got[OCI_DIGEST_LEN];
 	uint8_t md[32];
 
-	buf_init(&b, MAX_DOCUMENT);
+	buf_init(&b, max);
 	oci_blob_path(dir, digest, path);
 	if (file_read(path, &b, e))
 		return NULL;
 	sha256(md, b.p ? (void *)b.p : (void *)"", b.len);
 	oci_digest(got, md);
 	if (strcmp(got, digest) != 0) {
-		err_set(e, ERR_DIGEST, "%s was changed: remove it and build again", path);
+		err_set(e, ERR_DIGEST, "%s was changed: %s", path, remedy);
 		return NULL;
 	}
 	if (json_parse(&d, path, b.p, b.len, e))
 		return NULL;
 	return json_incref(d.root);
+}
+
+json_t *oci_get_json(const char *dir, const char *digest, struct err *e)
+{
+	return oci_read_json(dir, digest, MAX_DOCUMENT, "remove it and build again", e);
 }
 
 /* ---- publishing ---- */

@@ -32,6 +32,9 @@ int oci_put_layer(const char *dir, struct layer *l, const struct layer_how *how,
 		  struct layer_blob *out, struct err *e);
 /* Reads a document; ERR_DIGEST when it is not what its name says. */
 json_t *oci_get_json(const char *dir, const char *digest, struct err *e);
+/* The same of at most max bytes; remedy: what to do when it was changed. */
+json_t *oci_read_json(const char *dir, const char *digest, size_t max, const char *remedy,
+		      struct err *e);
 /* Writes oci-layout and, last, index.json; then removes what no manifest names. */
 int oci_publish(const char *dir, const json_t *index, struct err *e);
 

@@ -10,7 +10,6 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "crypto/sha256.h"
-#include "ocibuild/run.h"
 #include "ocibuild/tree.h"
 #include "json/json.h"
 
@@ -279,18 +278,12 @@ int unpack_open(struct unpack *u, const char *file, struct err *e)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	if (snprintf(u->dir, sizeof(u->dir), "%s/ocibuild-XXXXXX", tmp && *tmp ? tmp : "/tmp") >=
-		    (int)sizeof(u->dir) - 128 ||
-	    !mkdtemp(u->dir)) {
-		u->dir[0] = '\0';
-		return err_errno(e, ERR_IO, "cannot make a temporary folder (TMPDIR)");
-	}
-	return fill(file, u->dir, e);
+	if (scratch_open(&u->scratch, tmp && *tmp ? tmp : "/tmp", 0700, e))
+		return -1;
+	return fill(file, u->scratch.dir, e);
 }
 
 void unpack_free(struct unpack *u)
 {
-	if (u->dir[0])
-		run_remove_tree(u->dir, NULL);
-	u->dir[0] = '\0';
+	scratch_free(&u->scratch);
 }

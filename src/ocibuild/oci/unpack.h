@@ -6,10 +6,12 @@
 
 #include "base/err.h"
 #include "ocibuild/oci/oci.h"
+#include "ocibuild/scratch.h"
 
-/* A layout in a temporary folder, which goes with unpack_free. Start with {0}. */
+/* A layout in a temporary folder, which goes with unpack_free, and with this process. Start
+ * with {0}. */
 struct unpack {
-	char dir[4096];
+	struct scratch scratch;
 };
 
 /* Unpacks file below TMPDIR (/tmp). Where the archive is no layout, names are those of
