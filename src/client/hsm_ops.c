@@ -210,29 +210,59 @@ static int page(struct hsm_client *c, enum op op, const struct list_query *q, st
 	return 0;
 }
 
+static int compare(struct bytes a, struct bytes b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int c = n ? memcmp(a.p, b.p, n) : 0;
+
+	return c ? c : (a.len > b.len) - (a.len < b.len);
+}
+
+/* Names that go round in a circle would be asked for for ever. */
+static int in_order(struct bytes *last, struct bytes prefix, struct bytes name, struct err *e)
+{
+	bool fits = name.len >= prefix.len &&
+		    (!prefix.len || memcmp(name.p, prefix.p, prefix.len) == 0);
+
+	if (!fits || !name.len || compare(name, *last) <= 0)
+		return err_set(e, ERR_BAD_REQUEST,
+			       "the HSM's list is not in the order of names: it is damaged, or "
+			       "not what it says to be");
+	*last = name;
+	return 0;
+}
+
 int hsm_user_list(struct hsm_client *c, const struct list_query *q, struct buf *mem,
 		  struct user_info *list, size_t *n, bool *more, struct err *e)
 {
+	struct bytes last = q->after;
 	struct rd rd;
 
 	if (page(c, OP_user_list, q, mem, &rd, n, more, e))
 		return -1;
-	for (size_t i = 0; i < *n; i++)
+	for (size_t i = 0; i < *n; i++) {
 		if (user_info_get(&list[i], &rd, e))
 			return err_set(e, ERR_BAD_REQUEST, MALFORMED);
+		if (in_order(&last, q->prefix, list[i].name, e))
+			return -1;
+	}
 	return rd_end(&rd) ? 0 : err_set(e, ERR_BAD_REQUEST, MALFORMED);
 }
 
 int hsm_key_list(struct hsm_client *c, const struct list_query *q, struct buf *mem,
 		 struct key_info *list, size_t *n, bool *more, struct err *e)
 {
+	struct bytes last = q->after;
 	struct rd rd;
 
 	if (page(c, OP_key_list, q, mem, &rd, n, more, e))
 		return -1;
-	for (size_t i = 0; i < *n; i++)
+	for (size_t i = 0; i < *n; i++) {
 		if (key_info_get(&list[i], &rd, e))
 			return err_set(e, ERR_BAD_REQUEST, MALFORMED);
+		if (in_order(&last, q->prefix, list[i].name, e))
+			return -1;
+	}
 	return rd_end(&rd) ? 0 : err_set(e, ERR_BAD_REQUEST, MALFORMED);
 }
 

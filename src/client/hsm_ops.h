@@ -34,7 +34,8 @@ int hsm_user_get(struct hsm_client *c, const char *name, struct buf *mem, struct
 int hsm_user_set(struct hsm_client *c, const char *name, uint8_t flags, struct err *e);
 int hsm_user_remove(struct hsm_client *c, const char *name, struct err *e);
 
-/* One page: *n items at *list (room for LIST_MAX), *more: ask again after the last. */
+/* One page: *n items at *list (room for LIST_MAX), *more: ask again after the last. A list
+ * that does not go on in the order of names is an error (BAD_REQUEST): it would never end. */
 int hsm_user_list(struct hsm_client *c, const struct list_query *q, struct buf *mem,
 		  struct user_info *list, size_t *n, bool *more, struct err *e);
 int hsm_key_list(struct hsm_client *c, const struct list_query *q, struct buf *mem,

@@ -296,10 +296,13 @@ static void answered(struct hsm_client *c, struct slot *s, const struct response
 		if (p->epoch < s->epoch) {
 			r.body.len = 0;
 			err_set(&e, ERR_EPOCH_BACK,
-				"the HSM answers with epoch %llu, older than %llu seen before: its "
-				"store was rolled back; if that was on purpose, lock it and use "
-				"accept-rollback",
-				(unsigned long long)p->epoch, (unsigned long long)s->epoch);
+				"epoch %llu is older than %llu %s%.115s: the store was rolled "
+				"back, or this is an attack; ask the HSM's administrator; if "
+				"meant, "
+				"'hsm identity accept-epoch'",
+				(unsigned long long)p->epoch, (unsigned long long)s->epoch,
+				c->epoch_file ? "in " : "seen before",
+				c->epoch_file ? c->epoch_file : "");
 			slot_end(c, s, &r, &e);
 			return;
 		}

@@ -15,7 +15,10 @@ again() {
 	wait_for 10 health_says "$1"
 	HSM_IDENTITY=$(cat "$W/data/identity")
 }
-said() { tail -n "+$log_from" "$W/hsm.log" | grep -c "level=error.*$1"; }
+# how often the log says it; it may be behind what clients are told
+new_log() { tail -n "+$log_from" "$W/hsm.log"; }
+in_log() { new_log | grep "$1"; }
+said() { wait_for 60 in_log "level=error.*$1"; new_log | grep -c "level=error.*$1"; }
 mark() { log_from=$(($(wc -l <"$W/hsm.log") + 1)); }
 # swap DIR: the store at rest becomes a copy of DIR
 swap() { rm -rf "$store" && cp -a "$1" "$store"; }
@@ -23,7 +26,7 @@ swap() { rm -rf "$store" && cp -a "$1" "$store"; }
 run_fails() {
 	local status=$1 text=$2 name=$3 out rc
 	shift 3
-	out=$(timeout 20 hsmd -c "${1:-$W/hsm.yaml}" run 2>&1)
+	out=$(timeout 120 hsmd -c "${1:-$W/hsm.yaml}" run 2>&1)
 	rc=$?
 	is "$name: exit status" $rc "$status"
 	is "$name: one line" "$(grep -cE '^hsmd: |level=error' <<<"$out")" 1
@@ -45,6 +48,11 @@ swap "$W/old"
 mark
 again ROLLED_BACK || bail "no problem is told"
 fails 8 'problem=ROLLED_BACK' "health tells a roll-back" health
+nats_is() { health | grep -q " nats=$1 "; }
+stop_nats
+wait_for 30 nats_is down || bail "NATS is still there"
+fails 8 'store was rolled back' "health tells it before NATS, which may come back" health
+run_nats && wait_for 30 nats_is up || bail "NATS does not come back"
 is "the log tells it, once" "$(said 'accept-rollback')" 1
 is "state tells it" "$(state .problem)" ROLLED_BACK
 is "the service stays locked" "$(state .state)" locked
@@ -54,7 +62,6 @@ fails 3 'locked' "nobody signs" as alice sign a "$W/hsm.yaml"
 fails 3 'locked' "nobody makes keys" as admin key gen c
 fails 3 'bootstrap|locked' "an operator cannot accept it" as alice accept-rollback --passphrase-file "$W/passphrase"
 fails 4 'wrong passphrase' "nor who does not know the passphrase" as admin accept-rollback --passphrase-file "$W/device_key"
-sleep 1.1
 stop_hsm
 again ROLLED_BACK
 is "a restart does not forget it" "$(state .problem)" ROLLED_BACK
@@ -102,7 +109,7 @@ rm "$W/anchor/anchor"
 mark
 again operational
 is "without its anchor file the service runs" "$(state .state)" operational
-is "and says that roll-backs could not be seen" "$(tail -n "+$log_from" "$W/hsm.log" | grep -c 'level=warn.*anchor')" 1
+is "and says that roll-backs could not be seen" "$(wait_for 60 in_log 'level=warn.*anchor'; new_log | grep -c 'level=warn.*anchor')" 1
 stop_hsm
 ok "it makes a new one" test -s "$W/anchor/anchor"
 
@@ -154,7 +161,7 @@ chmod 600 "$W/device_key"
 # ---- a newer version's store ----
 swap "$W/kept"
 "$T/e2e/store_format" "$store" 2 || bail "store_format"
-out=$(timeout 20 hsmd -c "$W/hsm.yaml" run 2>&1)
+out=$(timeout 120 hsmd -c "$W/hsm.yaml" run 2>&1)
 is "a store of a newer version: exit status" $? 8
 ok "it says why" grep -q 'format 2, this program knows up to 1: run the newer version' <<<"$out"
 ok "in its first error line" grep -q prog=hsm-store < <(grep -m1 level=error <<<"$out")
@@ -180,8 +187,21 @@ is "the service cannot know" "$(state .problem)" null
 is "its client does" "$(state .rolled_back)" true
 fails 8 'rolled back' "an operator's client refuses the answers" as alice sign a "$W/hsm.yaml"
 fails 8 'rolled back' "an administrator's too" as admin key ls
+epoch_file=$XDG_CONFIG_HOME/signbox/hsm/epoch.$HSM_IDENTITY
+fails 8 "$epoch_file: .*rolled back, or .*attack.*administrator.*hsm identity accept-epoch" "they say which file, whom to ask, which command" as alice sign a "$W/hsm.yaml"
+# two more clients of the time before: one accepts, one does not want to
+cp -r "$XDG_CONFIG_HOME" "$W/second"
+seen=$(cat "$epoch_file")
+fails 2 'give --yes' "accepting the epoch wants a word" as alice --context "$W/second/signbox/hsm" identity accept-epoch </dev/null
+fails 8 'rolled back' "… and without it nothing is accepted" as alice --context "$W/second/signbox/hsm" sign a "$W/hsm.yaml"
+ok "a client accepts the epoch" as alice --context "$W/second/signbox/hsm" identity accept-epoch --yes
+ok "… and remembers that" test "$(cat "$W/second/signbox/hsm/epoch.$HSM_IDENTITY")" -lt "$seen"
+ok "… takes answers" as alice --context "$W/second/signbox/hsm" sign a "$W/hsm.yaml" -o "$W/sig"
+fails 0 'nothing to accept' "… and has nothing more to accept" as alice --context "$W/second/signbox/hsm" identity accept-epoch
+fails 8 'rolled back' "the first client has accepted nothing" as alice sign a "$W/hsm.yaml"
 ok "the administrator locks" as admin lock
 wait_for 5 state_is locked
+fails 3 'only when it is operational' "a locked HSM tells no epoch" as admin identity accept-epoch --yes
 ok "and accepts" as admin accept-rollback --passphrase-file "$W/passphrase"
 ok "from then on clients take answers" as alice sign a "$W/hsm.yaml" -o "$W/sig"
 is "state tells no more of it" "$(state .rolled_back)" false

@@ -335,6 +335,41 @@ static void test_health(void **state)
 	judged("", false, ERR_UNAVAILABLE);
 }
 
+/* NATS may still come, and is told of only when nothing of the HSM itself is wrong. */
+static void test_health_order(void **state)
+{
+	static const struct {
+		const char *nats, *keyd, *why, *problem;
+		enum err_code code;
+		const char *says;
+	} t[] = {
+		{"down", "up", "UNAVAILABLE", "STORE_DAMAGED", ERR_STORE_DAMAGED, "damaged"},
+		{"down", "up", "UNAVAILABLE", "ROLLED_BACK", ERR_ROLLED_BACK, "rolled back"},
+		{"down", "up", "DENIED", "WRONG_DEVICE_KEY", ERR_WRONG_DEVICE_KEY, "device key"},
+		{"down", "up", "none", "STORE_NEWER", ERR_STORE_NEWER, "newer"},
+		{"down", "up", "UNKNOWN_HOST", "STORE_FULL", ERR_STORE_FULL, "full"},
+		{"down", "down", "UNAVAILABLE", "none", ERR_UNAVAILABLE, "hsm-keyd is down"},
+		{"down", "up", "UNAVAILABLE", "none", ERR_UNAVAILABLE, "NATS is not connected"},
+		{"up", "up", "none", "none", ERR_UNAVAILABLE, "starting or stopping"},
+	};
+	char line[HEALTH_LINE_MAX];
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		for (int ready = 0; ready < 2; ready++) {
+			(void)snprintf(line, sizeof(line),
+				       "health=down state=locked nats=%s keyd=%s store=up "
+				       "front=up nats_why=%s problem=%s warnings=none",
+				       t[i].nats, t[i].keyd, t[i].why, t[i].problem);
+			e = (struct err){0};
+			assert_int_equal(health_judge(line, ready, &e), -1);
+			assert_int_equal(e.code, t[i].code);
+			if (!strstr(e.text, t[i].says))
+				fail_msg("%s: says '%s', not '%s'", line, e.text, t[i].says);
+		}
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -366,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_anchor),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_health_order),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

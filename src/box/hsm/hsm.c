@@ -128,6 +128,12 @@ static const struct cli_cmd cmds[] = {
 	 hsm_do_identity_pin, EXAMPLES("hsm identity pin @/run/hsm/identity"), NULL},
 	{"identity show", "Show the identity that is pinned", NULL, NULL, hsm_do_identity_show,
 	 EXAMPLES("hsm identity show"), NULL},
+	{"identity accept-epoch", "Take the HSM's epoch although a higher one is remembered", NULL,
+	 yes_opts, hsm_do_identity_accept, EXAMPLES("hsm identity accept-epoch"),
+	 "For a store that was restored from a backup on purpose: ask the HSM's administrator. "
+	 "Who\n"
+	 "puts back an old store otherwise brings back users and keys that were removed.\n"
+	 "'hsm accept-rollback' does the same for the administrator who runs it."},
 	{"apply", "Set the HSM up as a file says: what is so already stays", "FILE", apply_opts,
 	 hsm_do_apply, EXAMPLES("hsm apply setup.yaml --dry-run", "hsm apply setup.yaml --wait 60"),
 	 "The file is YAML or JSON ('-': standard input); names of files are relative to it:\n"

@@ -14,7 +14,7 @@ enum pin_how { PIN_LOOK, PIN_NEW, PIN_REPLACE };
 int run_pin(struct cli *c, const uint8_t id[static 32], enum pin_how how, bool *was, char *path,
 	    size_t cap, struct err *e);
 cli_run hsm_do_identity_pin, hsm_do_identity_show, hsm_do_provision, hsm_do_unlock, hsm_do_lock,
-	hsm_do_state, hsm_do_config, hsm_do_accept_rollback;
+	hsm_do_state, hsm_do_identity_accept, hsm_do_config, hsm_do_accept_rollback;
 /* hsm_apply.c */
 cli_run hsm_do_apply;
 /* hsm_user.c */

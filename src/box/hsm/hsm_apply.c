@@ -211,7 +211,7 @@ static int all_users(struct apply *a, struct plan_have *have, struct err *e)
 	CLEAN(buf) struct buf mem = {0};
 	char last[256];
 	bool more = true;
-	size_t n;
+	size_t n, total = 0;
 
 	buf_init(&mem, HSM_REPLY_MAX);
 	if (!page)
@@ -219,7 +219,8 @@ static int all_users(struct apply *a, struct plan_have *have, struct err *e)
 	while (more) {
 		struct plan_user *u;
 
-		if (hsm_user_list(a->h, &q, &mem, page, &n, &more, e))
+		if (hsm_user_list(a->h, &q, &mem, page, &n, &more, e) ||
+		    run_listed(&total, n, "users", e))
 			return -1;
 		u = reallocarray(have->users, have->nusers + n + 1, sizeof(*u));
 		if (!u)

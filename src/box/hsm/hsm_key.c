@@ -168,8 +168,15 @@ int hsm_do_key_import(struct cli *c, struct err *e)
 	return new_options(c, &k, e) ? -1 : make(c, &k, e);
 }
 
-static void row_of(struct table *t, const struct key_info *k)
+static int key_page(struct hsm_client *h, const struct list_query *q, struct buf *mem, void *items,
+		    size_t *n, bool *more, struct err *e)
 {
+	return hsm_key_list(h, q, mem, items, n, more, e);
+}
+
+static struct bytes add_key(struct table *t, json_t *list, const void *item)
+{
+	const struct key_info *k = item;
 	char when[40], name[256], modes[512];
 
 	run_modes_text(k->modes, modes, sizeof(modes));
@@ -180,6 +187,8 @@ static void row_of(struct table *t, const struct key_info *k)
 	table_text(t, run_audit_text(k->audit));
 	table_text(t, text_time(when, k->created));
 	table_text(t, modes);
+	json_array_append_new(list, key_json(k));
+	return k->name;
 }
 
 int hsm_do_key_ls(struct cli *c, struct err *e)
@@ -189,39 +198,12 @@ int hsm_do_key_ls(struct cli *c, struct err *e)
 		unsigned flags;
 	} cols[] = {{"NAME", 0},  {"TYPE", 0},	  {"BITS", TABLE_RIGHT}, {"PLAIN", 0},
 		    {"AUDIT", 0}, {"CREATED", 0}, {"MODES", TABLE_FLEX}};
-	const char *prefix = cli_str(c, "prefix") ? cli_str(c, "prefix") : "";
-	struct list_query q = {{(const uint8_t *)prefix, strlen(prefix)}, {0}, LIST_MAX};
-	CLEAN(free) struct key_info *k = calloc(LIST_MAX, sizeof(*k));
+	static const struct run_list keys = {"keys", sizeof(struct key_info), key_page, add_key};
 	CLEAN(table) struct table *t = table_new();
-	CLEAN(json) json_t *list = json_array();
-	CLEAN(buf) struct buf mem = {0};
-	char last[256];
-	struct hsm_client *h;
-	bool more = true;
-	size_t n;
 
-	buf_init(&mem, HSM_REPLY_MAX);
-	if (!k || !t || !list)
-		return err_set(e, ERR_NOMEM, NULL);
-	if (run_open(c, &h, e))
-		return -1;
-	for (size_t i = 0; i < sizeof(cols) / sizeof(cols[0]); i++)
+	for (size_t i = 0; t && i < sizeof(cols) / sizeof(cols[0]); i++)
 		table_col(t, cols[i].title, cols[i].flags);
-	while (more) {
-		if (hsm_key_list(h, &q, &mem, k, &n, &more, e))
-			return -1;
-		for (size_t i = 0; i < n; i++) {
-			row_of(t, &k[i]);
-			json_array_append_new(list, key_json(&k[i]));
-		}
-		if (n)
-			q.after = (struct bytes){(const uint8_t *)text_bytes(last, k[n - 1].name),
-						 k[n - 1].name.len};
-	}
-	if (run_json(c))
-		return run_print(c, STEAL(list), e);
-	table_print(t, run_out(c));
-	return 0;
+	return run_list(c, &keys, t, e);
 }
 
 int hsm_do_key_show(struct cli *c, struct err *e)

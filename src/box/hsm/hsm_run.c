@@ -269,6 +269,17 @@ int run_passphrase(struct cli *c, struct secret *out, const char *question, cons
 				 "give --passphrase-file FILE or --passphrase-fd N", e);
 }
 
+int run_listed(size_t *total, size_t n, const char *what, struct err *e)
+{
+	*total += n;
+	if (*total <= RUN_LIST_MAX)
+		return 0;
+	return err_set(e, ERR_TOO_LARGE,
+		       "the HSM lists more than %d %s, and this program takes no more: can that "
+		       "be? ('ls --prefix' shows a part)",
+		       RUN_LIST_MAX, what);
+}
+
 int run_on_off(const char *option, const char *text, bool *out, struct err *e)
 {
 	*out = strcmp(text, "on") == 0;
@@ -397,5 +408,37 @@ int run_at_file(const char **text, struct buf *b, struct err *e)
 	if (b->bad)
 		return err_set(e, ERR_BAD_INPUT, "%s is too long", *text + 1);
 	*text = (const char *)b->p;
+	return 0;
+}
+
+int run_list(struct cli *c, const struct run_list *l, struct table *t, struct err *e)
+{
+	const char *prefix = cli_str(c, "prefix") ? cli_str(c, "prefix") : "";
+	struct list_query q = {{(const uint8_t *)prefix, strlen(prefix)}, {0}, LIST_MAX};
+	CLEAN(free) char *items = calloc(LIST_MAX, l->size);
+	CLEAN(json) json_t *list = json_array();
+	CLEAN(buf) struct buf mem = {0};
+	struct bytes name = {0};
+	char last[256];
+	struct hsm_client *h;
+	bool more = true;
+	size_t n, total = 0;
+
+	buf_init(&mem, HSM_REPLY_MAX);
+	if (!items || !t || !list)
+		return err_set(e, ERR_NOMEM, NULL);
+	if (run_open(c, &h, e))
+		return -1;
+	while (more) {
+		if (l->page(h, &q, &mem, items, &n, &more, e) || run_listed(&total, n, l->what, e))
+			return -1;
+		for (size_t i = 0; i < n; i++)
+			name = l->add(t, list, items + i * l->size);
+		if (n)
+			q.after = (struct bytes){(const uint8_t *)text_bytes(last, name), name.len};
+	}
+	if (run_json(c))
+		return run_print(c, STEAL(list), e);
+	table_print(t, run_out(c));
 	return 0;
 }

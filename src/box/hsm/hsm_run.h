@@ -65,9 +65,25 @@ int run_open(struct cli *c, struct hsm_client **out, struct err *e);
 /* The same to the HSM of that identity, whatever is pinned. */
 int run_open_to(struct cli *c, const uint8_t id[static 32], struct hsm_client **out, struct err *e);
 
+/* All items of a list of the service, page by page, as rows of a table that has its columns
+ * or as a JSON array. --prefix narrows it. */
+struct run_list {
+	const char *what; /* "users" */
+	size_t size;	  /* of an item */
+	int (*page)(struct hsm_client *h, const struct list_query *q, struct buf *mem, void *items,
+		    size_t *n, bool *more, struct err *e);
+	/* Adds an item to both; its name. */
+	struct bytes (*add)(struct table *t, json_t *list, const void *item);
+};
+int run_list(struct cli *c, const struct run_list *l, struct table *t, struct err *e);
+
 /* Passphrase by --passphrase-file, --passphrase-fd or a prompt (again: twice). */
 int run_passphrase(struct cli *c, struct secret *out, const char *question, const char *again,
 		   struct err *e);
+/* Counts n more of what a list of the HSM has ("users"). Errors: TOO_LARGE over RUN_LIST_MAX:
+ * it may say what it likes, and memory is this program's. */
+#define RUN_LIST_MAX 1000000
+int run_listed(size_t *total, size_t n, const char *what, struct err *e);
 /* "on" or "off". */
 int run_on_off(const char *option, const char *text, bool *out, struct err *e);
 

@@ -7,6 +7,7 @@
 #include "base/enc.h"
 #include "base/file.h"
 #include "box/hsm/hsm.h"
+#include "ui/prompt.h"
 
 int run_pin(struct cli *c, const uint8_t id[static 32], enum pin_how how, bool *was, char *path,
 	    size_t cap, struct err *e)
@@ -65,40 +66,80 @@ int hsm_do_identity_show(struct cli *c, struct err *e)
 	return 0;
 }
 
-int hsm_do_provision(struct cli *c, struct err *e)
+/* What makes the HSM operational by a passphrase. */
+static int with_passphrase(struct cli *c, const char *question, const char *again,
+			   int (*ask)(struct hsm_client *h, const struct secret *pass,
+				      struct err *e),
+			   const char *said, struct err *e)
 {
 	struct secret pass = {0};
 	struct hsm_client *h;
 	int rc = run_open(c, &h, e);
 
 	if (rc == 0)
-		rc = run_passphrase(c, &pass, "New unlock passphrase: ", "Once more: ", e);
+		rc = run_passphrase(c, &pass, question, again, e);
 	if (rc == 0)
-		rc = hsm_provision(h, &pass, e);
+		rc = ask(h, &pass, e);
 	secret_clear(&pass);
 	if (rc)
 		return -1;
 	if (!run_json(c))
-		fputs("provisioned: the HSM is operational\n", stderr);
+		fputs(said, stderr);
 	return run_done(c, "state", hsm_state_text(STATE_OPERATIONAL), e);
+}
+
+/* The epoch that this client goes on from; *lower: than the one that it remembers. */
+static int told_epoch(struct hsm_client *h, uint64_t *epoch, bool *lower, struct err *e)
+{
+	CLEAN(buf) struct buf mem = {0};
+	struct state_info s;
+
+	buf_init(&mem, 4096);
+	if (hsm_state(h, &mem, &s, lower, e))
+		return -1;
+	if (s.hello.state != STATE_OPERATIONAL)
+		return err_set(e, ERR_WRONG_STATE,
+			       "the HSM is %s, and tells its epoch only when it is operational",
+			       hsm_state_text(s.hello.state));
+	*epoch = s.hello.epoch;
+	return 0;
+}
+
+int hsm_do_identity_accept(struct cli *c, struct err *e)
+{
+	char question[300], text[24];
+	struct hsm_client *h;
+	uint64_t epoch = 0;
+	bool lower = false;
+
+	if (run_open(c, &h, e) || told_epoch(h, &epoch, &lower, e))
+		return -1;
+	(void)snprintf(text, sizeof(text), "%" PRIu64, epoch);
+	(void)snprintf(question, sizeof(question),
+		       "The HSM is at epoch %s, and was at %" PRIu64
+		       ": its store was rolled back, or this is an attack.\nType %s if its "
+		       "administrator says that it was meant: ",
+		       text, hsm_epoch(h), text);
+	if (lower && !cli_has(c, "yes") && prompt_confirm(question, text, "give --yes", e))
+		return -1;
+	if (lower && hsm_epoch_accept(h, epoch, e))
+		return -1;
+	if (!run_json(c) && lower)
+		fprintf(stderr, "accepted: this client goes on from epoch %s\n", text);
+	else if (!run_json(c))
+		fprintf(stderr, "nothing to accept: epoch %s is not older than any seen\n", text);
+	return run_done(c, "epoch", text, e);
+}
+
+int hsm_do_provision(struct cli *c, struct err *e)
+{
+	return with_passphrase(c, "New unlock passphrase: ", "Once more: ", hsm_provision,
+			       "provisioned: the HSM is operational\n", e);
 }
 
 int hsm_do_unlock(struct cli *c, struct err *e)
 {
-	struct secret pass = {0};
-	struct hsm_client *h;
-	int rc = run_open(c, &h, e);
-
-	if (rc == 0)
-		rc = run_passphrase(c, &pass, "Unlock passphrase: ", NULL, e);
-	if (rc == 0)
-		rc = hsm_unlock(h, &pass, e);
-	secret_clear(&pass);
-	if (rc)
-		return -1;
-	if (!run_json(c))
-		fputs("unlocked\n", stderr);
-	return run_done(c, "state", hsm_state_text(STATE_OPERATIONAL), e);
+	return with_passphrase(c, "Unlock passphrase: ", NULL, hsm_unlock, "unlocked\n", e);
 }
 
 int hsm_do_lock(struct cli *c, struct err *e)
@@ -228,7 +269,7 @@ static void state_table(struct cli *c, const struct state_info *s, bool back)
 			err_row(h->problem)->name);
 	if (back)
 		fputs("problem: the epoch is older than one seen before: the store was rolled "
-		      "back\n",
+		      "back, or this is an attack (see 'hsm identity accept-epoch --help')\n",
 		      f);
 }
 

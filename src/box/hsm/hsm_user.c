@@ -66,8 +66,15 @@ int hsm_do_user_add(struct cli *c, struct err *e)
 	return run_done(c, "name", c->argv[0], e);
 }
 
-static void row(struct table *t, const struct user_info *u)
+static int user_page(struct hsm_client *h, const struct list_query *q, struct buf *mem, void *items,
+		     size_t *n, bool *more, struct err *e)
 {
+	return hsm_user_list(h, q, mem, items, n, more, e);
+}
+
+static struct bytes add_user(struct table *t, json_t *list, const void *item)
+{
+	const struct user_info *u = item;
 	char nkey[NKEY_PUB_LEN], when[40], name[256];
 
 	nkey_encode(nkey, NKEY_USER, u->nkey);
@@ -76,43 +83,20 @@ static void row(struct table *t, const struct user_info *u)
 	table_text(t, u->flags & USER_PLAIN ? "open" : "closed");
 	table_text(t, text_time(when, u->created));
 	table_text(t, nkey);
+	json_array_append_new(list, user_json(u));
+	return u->name;
 }
 
 int hsm_do_user_ls(struct cli *c, struct err *e)
 {
-	const char *prefix = cli_str(c, "prefix") ? cli_str(c, "prefix") : "";
-	struct list_query q = {{(const uint8_t *)prefix, strlen(prefix)}, {0}, LIST_MAX};
-	CLEAN(free) struct user_info *u = calloc(LIST_MAX, sizeof(*u));
+	static const char *const titles[] = {"NAME", "ROLE", "PLAIN", "CREATED", "NKEY"};
+	static const struct run_list users = {"users", sizeof(struct user_info), user_page,
+					      add_user};
 	CLEAN(table) struct table *t = table_new();
-	CLEAN(json) json_t *list = json_array();
-	CLEAN(buf) struct buf mem = {0};
-	char last[256];
-	struct hsm_client *h;
-	bool more = true;
-	size_t n;
 
-	buf_init(&mem, HSM_REPLY_MAX);
-	if (!u || !t || !list)
-		return err_set(e, ERR_NOMEM, NULL);
-	if (run_open(c, &h, e))
-		return -1;
-	for (size_t i = 0; i < 5; i++)
-		table_col(t, (const char *[]){"NAME", "ROLE", "PLAIN", "CREATED", "NKEY"}[i], 0);
-	while (more) {
-		if (hsm_user_list(h, &q, &mem, u, &n, &more, e))
-			return -1;
-		for (size_t i = 0; i < n; i++) {
-			row(t, &u[i]);
-			json_array_append_new(list, user_json(&u[i]));
-		}
-		if (n)
-			q.after = (struct bytes){(const uint8_t *)text_bytes(last, u[n - 1].name),
-						 u[n - 1].name.len};
-	}
-	if (run_json(c))
-		return run_print(c, STEAL(list), e);
-	table_print(t, run_out(c));
-	return 0;
+	for (size_t i = 0; t && i < sizeof(titles) / sizeof(titles[0]); i++)
+		table_col(t, titles[i], 0);
+	return run_list(c, &users, t, e);
 }
 
 int hsm_do_user_show(struct cli *c, struct err *e)
