@@ -265,6 +265,13 @@ mesh -d m init --hsm vault
 refused 'another name of the HSM' 3 "is called 'hsm'"
 mesh -d m init --local
 refused '--local for a mesh of containers' 3 'without --local'
+mesh -d two init --local --hsm data --data /elsewhere
+[ $rc = 0 ] && [ -s two/data/hsm.yaml ] && grep -q '^data: "*/elsewhere' two/data/hsm.yaml
+ok $? "an HSM called data, whose database is elsewhere"
+mesh -d two init --data "$PWD/two/data/"
+refused '… and comes back' 9 'would be two things'
+mesh -d two init --data "$PWD/two/nats-2"
+refused '… or into a node' 9 'the directory of a node'
 mesh -d m init --user alice:administrator
 refused 'another role' 3 "'alice' is an operator and stays so"
 mesh -d m init --nodes nats-1,nats-2,nats-3,nats-4
@@ -295,6 +302,9 @@ done <<'EOF'
 9|take a name|init --hsm ../x
 9|take a name|init --hsm box
 9|take a name|init --cluster a"b
+9|/new/data would be two things: the directory of --hsm, and the HSM's --data|init --local --hsm data
+9|the directory of --hsm, and the HSM's --anchor|init --local --hsm anchor
+9|the directory of --hsm, and the HSM's --identity: take another name, or give --identity PATH|init --local --hsm identity
 2|administrator|init --user bob
 9|has a user 'system' of its own|init --user system:administrator
 9|has a user 'hsm' of its own|init --user hsm:administrator

@@ -309,13 +309,62 @@ static int take_options(struct mesh *m, const struct cli *c, struct err *e)
 	return 0;
 }
 
+/* Whether path, or the folder that it is a file of, is the directory called name. */
+static bool is_in(const struct mesh *m, const char *path, bool file, const char *name)
+{
+	const char *slash = file ? strrchr(path, '/') : NULL;
+	size_t n = slash ? (size_t)(slash - path) : strlen(path), dir = strlen(m->dir);
+
+	while (n && path[n - 1] == '/')
+		n--;
+	return n == dir + 1 + strlen(name) && strncmp(path, m->dir, dir) == 0 && path[dir] == '/' &&
+	       strncmp(path + dir + 1, name, strlen(name)) == 0;
+}
+
+/* Without containers what the HSM writes lies beside the directories that are made here. */
+static int apart(const struct mesh *m, const char *name, const char *option, struct err *e)
+{
+	const struct {
+		const char *option, *path;
+		bool file;
+	} own[] = {{"data", m->data, false},
+		   {"anchor", m->anchor, true},
+		   {"identity", m->identity, true}};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (is_in(m, own[i].path, own[i].file, name))
+			return err_set(e, ERR_BAD_NAME,
+				       "%.100s/%s would be two things: the directory of %s, and "
+				       "the HSM's --%s: take another name, or give --%s PATH",
+				       m->dir, name, option, own[i].option, own[i].option);
+	return 0;
+}
+
+static int all_apart(const struct mesh *m, struct err *e)
+{
+	if (apart(m, m->hsm, "--hsm", e) || apart(m, "box", "the box", e) ||
+	    apart(m, "authority", "the CA", e))
+		return -1;
+	for (unsigned i = 0; i < m->nnodes; i++)
+		if (apart(m, m->nodes[i].name, "a node", e))
+			return -1;
+	return 0;
+}
+
+/* A mesh that was made so before goes on as it is. */
+static bool places_are_new(const struct mesh *m, const struct cli *c)
+{
+	return !m->ready || cli_has(c, "nodes") || cli_has(c, "data") || cli_has(c, "anchor") ||
+	       cli_has(c, "identity");
+}
+
 static int prepare(struct mesh *m, const struct cli *c, struct err *e)
 {
 	unsigned admins = 0;
 
 	if (!m->ready)
 		defaults(m, c);
-	if (take_options(m, c, e))
+	if (take_options(m, c, e) || (m->local && places_are_new(m, c) && all_apart(m, e)))
 		return -1;
 	for (unsigned i = 0; i < m->nusers; i++)
 		admins += m->users[i].admin && !m->users[i].gone;
