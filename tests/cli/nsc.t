@@ -97,6 +97,9 @@ is 'units' "$(claim account demo nats.limits | jq -c '[.data, .payload, .conn]')
 for v in x 1z '' 1e99 0x10; do line 1 'number' "no number '$v'" edit account demo --conns "$v"; done
 line 1 'illegal space' 'no space in what is published' add user p --allow-pub 'a b'
 line 1 'unknown connection type' 'no such connection type' edit user ty --conn-type radio
+nsc edit user ty --conn-type mqtt,websocket,standard >/dev/null
+nsc edit user ty --rm-conn-type mqtt,websocket >/dev/null
+is 'each connection type of a list is removed' "$(claim user ty nats.allowed_connection_types)" '["STANDARD"]'
 line 1 'specify an edit option' 'an edit of nothing' edit user ty
 nsc add user perms --allow-pub 'b,a' --allow-pub c --deny-sub z --allow-pub-response >/dev/null
 is 'lists with commas and repeated options, in order' "$(claim user perms nats.pub)" '{"allow":["a","b","c"]}'

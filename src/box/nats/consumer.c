@@ -11,8 +11,7 @@
 	{"backoff", 0, "MODE", "Waiting before redeliveries: none or linear"},                     \
 		{"backoff-steps", 0, "NUMBER", "How many steps (10)"},                             \
 		{"backoff-min", 0, "DURATION", "The shortest (1m)"},                               \
-		{"backoff-max", 0, "DURATION", "The longest (20m)"},                               \
-		{"description", 0, "TEXT", "Description"},                                         \
+		{"backoff-max", 0, "DURATION", "The longest (20m)"}, DESCRIPTION_OPT,              \
 		{"filter", 0, "SUBJECTS", "Only these subjects, comma-separated"},                 \
 		{"headers-only", 0, NULL, "Headers without bodies"},                               \
 		{"max-deliver", 0, "NUMBER", "How often a message is delivered"},                  \
@@ -25,8 +24,8 @@
 		{"target", 0, "SUBJECT", "Push messages to this subject"},                         \
 		{"wait", 0, "DURATION", "How long an answer may take"},                            \
 		{"inactive-threshold", 0, "DURATION", "How long it may be idle"},                  \
-		{"replicas", 0, "NUMBER", "How many servers keep its state"},                      \
-		{"metadata", 0, "KEY=VALUE", "Metadata"}, JSON_OPT
+		{"replicas", 0, "NUMBER", "How many servers keep its state"}, METADATA_OPT,        \
+		JSON_OPT
 
 #define NEW_OPTS                                                                                   \
 	{"ack", 0, "POLICY", "none, all or explicit"}, {"bps", 0, "BITS", "Most bits per second"}, \

@@ -46,18 +46,24 @@ static void body_line(natsMsg *m)
 	putchar('\n');
 }
 
+/* What stands before the body. */
+static void head(natsMsg *m, const char *indent, const char *data)
+{
+	show_line(m);
+	if (msg_has_headers(m)) {
+		fputs("\nHeaders:\n\n", stdout);
+		msg_each_header(m, print_pair, (void *)(uintptr_t)indent);
+		fputs(data, stdout);
+	}
+}
+
 static void show(natsMsg *m, bool raw)
 {
 	if (raw) {
 		body_line(m);
 		return;
 	}
-	show_line(m);
-	if (msg_has_headers(m)) {
-		fputs("\nHeaders:\n\n", stdout);
-		msg_each_header(m, print_pair, (void *)(uintptr_t)"  ");
-		fputs("\nData:\n\n", stdout);
-	}
+	head(m, "  ", "\nData:\n\n");
 	putchar('\n');
 	body_line(m);
 }
@@ -198,12 +204,7 @@ static void show_pushed(natsMsg *m, bool raw)
 		body_line(m);
 		return;
 	}
-	show_line(m);
-	if (msg_has_headers(m)) {
-		fputs("\nHeaders:\n\n", stdout);
-		msg_each_header(m, print_pair, (void *)(uintptr_t)"   ");
-		fputs("\nData:\n", stdout);
-	}
+	head(m, "   ", "\nData:\n");
 	body_line(m);
 	if (!n || natsMsg_GetData(m)[n - 1] != '\n')
 		putchar('\n');

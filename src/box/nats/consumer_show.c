@@ -5,50 +5,12 @@
 #include "box/nats/consumer.h"
 #include "box/nats/nats_leaders.h"
 
-static const char *policy(const char *word)
-{
-	static const char *const known[][2] = {
-		{"explicit", "Explicit"}, {"none", "None"},
-		{"all", "All"},		  {"instant", "Instant"},
-		{"original", "Original"}, {"flow_control", "Flow Control"},
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(known[i][0], word) == 0)
-			return known[i][1];
-	return word;
-}
-
-static void joined(struct cols *k, const char *label, const json_t *arr)
-{
-	CLEAN(buf) struct buf b = {0};
-	size_t i;
-	json_t *v;
-
-	buf_init(&b, (size_t)1 << 20);
-	if (!json_array_size(arr))
-		return;
-	json_array_foreach(arr, i, v)
-		buf_printf(&b, "%s%s", i ? ", " : "",
-			   json_is_integer(v)  ? GODURATION(json_integer_value(v))
-			   : json_is_string(v) ? json_string_value(v)
-					       : "?");
-	cols_row(k, label, "%.*s", (int)b.len, b.p ? (const char *)b.p : "");
-}
-
 static void show_start(struct cols *k, const json_t *cfg)
 {
 	const char *p = jstr(cfg, "deliver_policy"), *t = jstr(cfg, "opt_start_time");
-	static const char *const known[][2] = {
-		{"all", "All"},
-		{"last", "Last"},
-		{"new", "New"},
-		{"last_per_subject", "Last Per Subject"},
-	};
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(known[i][0], p) == 0)
-			cols_row(k, "Deliver Policy", "%s", known[i][1]);
+	if (js_titled(p) != p)
+		cols_row(k, "Deliver Policy", "%s", js_titled(p));
 	if (strcmp(p, "by_start_time") == 0) {
 		size_t day = strcspn(t, "T"), n = strcspn(t, "Z");
 
@@ -108,21 +70,21 @@ static void show_config(struct cols *k, const json_t *info)
 	else
 		cols_bool(k, "Pull Mode", true);
 	cols_some(k, "Filter Subject", jstr(cfg, "filter_subject"));
-	joined(k, "Filter Subjects", json_object_get(cfg, "filter_subjects"));
+	cols_joined(k, "Filter Subjects", json_object_get(cfg, "filter_subjects"));
 	show_start(k, cfg);
 	if (*target)
 		cols_some(k, "Deliver Queue Group", jstr(cfg, "deliver_group"));
-	cols_row(k, "Ack Policy", "%s", policy(jstr(cfg, "ack_policy")));
+	cols_row(k, "Ack Policy", "%s", js_titled(jstr(cfg, "ack_policy")));
 	if (strcmp(jstr(cfg, "ack_policy"), "none") != 0)
 		cols_row(k, "Ack Wait", "%s", DURATION(jint(cfg, "ack_wait")));
-	cols_row(k, "Replay Policy", "%s", policy(jstr(cfg, "replay_policy")));
+	cols_row(k, "Replay Policy", "%s", js_titled(jstr(cfg, "replay_policy")));
 	if (jint(cfg, "max_deliver") > 0)
 		cols_row(k, "Maximum Deliveries", "%s", COMMA(jint(cfg, "max_deliver")));
 	cols_some(k, "Sampling Rate", jstr(cfg, "sample_freq"));
 	if (jint(cfg, "rate_limit_bps") > 0)
 		cols_row(k, "Rate Limit", "%s / second", IBYTES(jint(cfg, "rate_limit_bps") / 8));
 	show_numbers(k, cfg);
-	joined(k, "Backoff", json_object_get(cfg, "backoff"));
+	cols_joined(k, "Backoff", json_object_get(cfg, "backoff"));
 	if (jint(cfg, "num_replicas") > 0)
 		cols_row(k, "Replicas", "%s", COMMA(jint(cfg, "num_replicas")));
 	if (jbool(cfg, "mem_storage"))
@@ -134,7 +96,7 @@ static void show_config(struct cols *k, const json_t *info)
 		cols_row(k, "Paused Until Deadline", "%s (passed)", LOCALTEXT(until));
 	if (*jstr(cfg, "priority_policy") && strcmp(jstr(cfg, "priority_policy"), "none") != 0) {
 		cols_row(k, "Priority Policy", "%s", jstr(cfg, "priority_policy"));
-		joined(k, "Priority Groups", json_object_get(cfg, "priority_groups"));
+		cols_joined(k, "Priority Groups", json_object_get(cfg, "priority_groups"));
 		if (jint(cfg, "priority_timeout") > 0)
 			cols_row(k, "Pinned TTL", "%s", DURATION(jint(cfg, "priority_timeout")));
 	}
@@ -196,12 +158,8 @@ void consumer_show(const json_t *info, bool state)
 
 	if (!state)
 		show_config(k, info);
-	if (*jstr(info, "cluster.name")) {
-		cols_section(k, "Cluster Information");
-		cols_row(k, "Name", "%s", jstr(info, "cluster.name"));
-		cols_some(k, "Raft Group", jstr(info, "cluster.raft_group"));
-		js_show_cluster(k, info);
-	}
+	if (*jstr(info, "cluster.name"))
+		js_show_cluster(k, info, "Raft Group");
 	show_state(k, info);
 	cols_print(k, stdout);
 }
@@ -298,7 +256,7 @@ int consumer_report(struct cli *c, struct err *e)
 
 		nt_text(t, jstr(v, "name"));
 		nt_text(t, *jstr(cfg, "deliver_subject") ? "Push" : "Pull");
-		nt_text(t, policy(jstr(cfg, "ack_policy")));
+		nt_text(t, js_titled(jstr(cfg, "ack_policy")));
 		nt_text(t, jint(cfg, "ack_wait") ? DURATION(jint(cfg, "ack_wait")) : "0s");
 		nt_text(t, COMMA(jint(v, "num_ack_pending")));
 		nt_text(t, COMMA(jint(v, "num_redelivered")));

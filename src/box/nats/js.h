@@ -10,6 +10,15 @@
 #define FORCE_OPT {"force", 'f', NULL, "Act without asking"}
 #define ALL_OPT {"all", 'a', NULL, "Streams of the system too"}
 #define PICK_OPT {"no-select", 0, NULL, "Never ask which"}
+#define DESCRIPTION_OPT {"description", 0, "TEXT", "Description"}
+#define STORAGE_OPT {"storage", 0, "WHERE", "file or memory"}
+#define REPLICAS_OPT {"replicas", 0, "NUMBER", "How many servers keep the data"}
+#define CLUSTER_OPT {"cluster", 0, "CLUSTER", "Only in this cluster"}
+#define METADATA_OPT {"metadata", 0, "KEY=VALUE", "Metadata"}
+#define REPUBLISH_OPTS                                                                             \
+	{"republish-source", 0, "SUBJECT", "Subjects to publish again"},                           \
+		{"republish-destination", 0, "SUBJECT", "Where to"},                               \
+		{"republish-headers", 0, NULL, "Only headers"}
 
 /* ---- configurations ---- */
 enum js_kind {
@@ -32,6 +41,15 @@ struct js_field {
 	const char *words; /* JS_WORD: "file f=file memory m=memory" */
 	const char *what;  /* in front of errors, NULL: "option --x" */
 };
+
+/* Rows of streams and of the buckets in them. */
+#define STORAGE_FIELD {"storage", "storage", JS_WORD, "file f=file memory m=memory", NULL}
+#define REPUBLISH_FIELDS                                                                           \
+	{"republish-source", "republish.src", JS_STR, NULL, NULL},                                 \
+		{"republish-destination", "republish.dest", JS_STR, NULL, NULL},                   \
+	{                                                                                          \
+		"republish-headers", "republish.headers_only", JS_FLAG, NULL, NULL                 \
+	}
 
 /* Sets what options were given. Errors: USAGE. */
 int js_apply(const struct cli *c, const struct js_field *f, json_t *cfg, struct err *e);
@@ -111,6 +129,11 @@ int js_feed_open(struct cli *c, struct js_feed *f, const char *stream, json_t *c
 /* Next message within ns: 1, 0 in time, -1. Flow control and heartbeats are answered. */
 int js_feed_next(struct cli *c, struct js_feed *f, int64_t ns, natsMsg **m, struct err *e);
 void js_feed_close(struct cli *c, struct js_feed *f);
+/* All that there is now, one after the other (cfg as js_feed_open): got may fail. Errors:
+ * those of got, TIMEOUT. */
+typedef int js_got(struct cli *c, void *arg, natsMsg *m, struct err *e);
+int js_feed_all(struct cli *c, const char *stream, json_t *cfg, js_got *got, void *arg,
+		struct err *e);
 
 /* Nanoseconds as Go's text, rounded to seconds. */
 #define WHOLE_SECONDS(ns) GODURATION(nats_add((ns), NS_S / 2) / NS_S * NS_S)
@@ -125,9 +148,14 @@ bool js_time_set(const char *time);
 /* "a, b*, c!" into b, with a NUL: the leader with a star, those that are away or behind with
  * a mark, without what the names have in common from behind. Empty for a server alone. */
 void js_cluster_text(const json_t *info, struct buf *b);
-/* Rows that streams and consumers share. */
+
+/* ---- what pages share (js_show.c) ---- */
+/* "workqueue" as "WorkQueue"; another word as it is. */
+const char *js_titled(const char *word);
 void js_show_metadata(struct cols *k, const json_t *cfg);
 void js_show_version(struct cols *k, const json_t *cfg);
-void js_show_cluster(struct cols *k, const json_t *info);
+void js_show_republish(struct cols *k, const json_t *cfg);
+/* The section of the cluster; group: label of the RAFT group, NULL: without it. */
+void js_show_cluster(struct cols *k, const json_t *info, const char *group);
 
 #endif

@@ -368,6 +368,27 @@ void js_feed_close(struct cli *c, struct js_feed *f)
 	memset(f, 0, sizeof(*f));
 }
 
+int js_feed_all(struct cli *c, const char *stream, json_t *cfg, js_got *got, void *arg,
+		struct err *e)
+{
+	struct js_feed f;
+	int r = 0;
+
+	if (js_feed_open(c, &f, stream, cfg, e))
+		return -1;
+	for (int64_t left = f.pending; left > 0 && r == 0; left--) {
+		CLEAN(msg) natsMsg *m = NULL;
+
+		r = js_feed_next(c, &f, run_of(c)->timeout_ms * NS_MS, &m, e);
+		if (r > 0)
+			r = got(c, arg, m, e);
+		else if (r == 0)
+			r = err_set(e, ERR_TIMEOUT, "nats: timeout");
+	}
+	js_feed_close(c, &f);
+	return r;
+}
+
 bool js_time_set(const char *time)
 {
 	int64_t ns;
@@ -391,67 +412,4 @@ const char *js_since(char out[static 48], const char *time, const char *now)
 	if (*now)
 		(void)parse_rfc3339(now, &n);
 	return fmt_duration(out, nats_add(n, t == INT64_MIN ? INT64_MAX : -t));
-}
-
-void js_show_metadata(struct cols *k, const json_t *cfg)
-{
-	CLEAN(json) json_t *copy = json_deep_copy(cfg);
-
-	js_clean_metadata(copy);
-	if (json_object_get(copy, "metadata")) {
-		cols_section(k, "Metadata");
-		const char *key;
-		json_t *v;
-		size_t n = json_object_size(json_object_get(copy, "metadata")), i = 0;
-		CLEAN(free) const char **keys = calloc(n + 1, sizeof(*keys));
-
-		if (!keys)
-			return;
-		json_object_foreach(json_object_get(copy, "metadata"), key, v) keys[i++] = key;
-		qsort(keys, n, sizeof(*keys), js_by_text);
-		for (i = 0; i < n; i++) {
-			const char *text = json_string_value(
-				json_object_get(json_object_get(copy, "metadata"), keys[i]));
-
-			cols_row(k, keys[i], "%s", text ? text : "");
-		}
-	}
-}
-
-void js_show_version(struct cols *k, const json_t *cfg)
-{
-	const json_t *meta = json_object_get(cfg, "metadata");
-	const char *version = json_string_value(json_object_get(meta, "_nats.ver"));
-	const char *level = json_string_value(json_object_get(meta, "_nats.level"));
-	const char *need = json_string_value(json_object_get(meta, "_nats.req.level"));
-
-	cols_some(k, "Host Version", version);
-	if (level || need)
-		cols_row(k, "Required API Level", "%s hosted at level %s", need ? need : "0",
-			 level ? level : "");
-}
-
-void js_show_cluster(struct cols *k, const json_t *info)
-{
-	const json_t *cl = json_object_get(info, "cluster");
-	const char *since = jstr(cl, "leader_since"), *now = jstr(info, "ts");
-	size_t i;
-	json_t *r;
-
-	cols_row(k, "Leader", *since ? "%s (%s)" : "%s%s", jstr(cl, "leader"),
-		 *since ? SINCE(since, now) : "");
-	json_array_foreach(json_object_get(cl, "replicas"), i, r)
-	{
-		int64_t active = jint(r, "active"), lag = jint(r, "lag");
-		char seen[80] = "not seen", behind[80] = "";
-
-		if (active > 0 && active < INT64_MAX)
-			(void)snprintf(seen, sizeof(seen), "seen %s ago", DURATION(active));
-		if (lag > 0)
-			(void)snprintf(behind, sizeof(behind), ", %s operation%s behind",
-				       COMMA(lag), lag == 1 ? "" : "s");
-		cols_row(k, "Replica", "%s, %s%s, %s%s", jstr(r, "name"),
-			 jbool(r, "current") ? "current" : "outdated",
-			 jbool(r, "offline") ? ", OFFLINE" : "", seen, behind);
-	}
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "box/nats/bucket.h"
 #include "box/nats/nats_js.h"
 
 #define VALUE_MAX ((size_t)64 << 20)
@@ -13,37 +14,25 @@
 #define WRONG_LAST 10071 /* err_code: the last sequence of the subject is another */
 
 #define CONFIG_OPTS                                                                                \
-	{"description", 0, "TEXT", "Description"},                                                 \
+	DESCRIPTION_OPT,                                                                           \
 		{"history", 0, "NUMBER", "How many values of each key are kept (1 to 64)"},        \
 		{"ttl", 0, "DURATION", "How long values are kept"},                                \
 		{"marker-ttl", 0, "DURATION", "Times to live of keys; how long markers stay"},     \
-		{"replicas", 0, "NUMBER", "How many servers keep the data"},                       \
-		{"max-value-size", 0, "BYTES", "Largest value"},                                   \
-		{"max-bucket-size", 0, "BYTES", "Most bytes"},                                     \
-		{"tags", 0, "TAG", "Only on servers with this tag"},                               \
-		{"cluster", 0, "CLUSTER", "Only in this cluster"},                                 \
-		{"compress", 0, NULL, "Compress the data"},                                        \
-		{"metadata", 0, "KEY=VALUE", "Metadata"},                                          \
-		{"republish-source", 0, "SUBJECT", "Subjects to publish again"},                   \
-		{"republish-destination", 0, "SUBJECT", "Where to"},                               \
-		{"republish-headers", 0, NULL, "Only headers"},                                    \
+		REPLICAS_OPT, {"max-value-size", 0, "BYTES", "Largest value"}, BUCKET_SIZE_OPT,    \
+		BUCKET_TAGS_OPT, CLUSTER_OPT, BUCKET_COMPRESS_OPT, METADATA_OPT, REPUBLISH_OPTS,   \
 		{"source", 0, "BUCKET", "Take values from another bucket"}, JSON_OPT
 
 static const struct js_field fields[] = {
-	{"description", "description", JS_STR, NULL, NULL},
+	BUCKET_DESCRIPTION_FIELD,
 	{"history", "max_msgs_per_subject", JS_INT, NULL, NULL},
-	{"storage", "storage", JS_WORD, "file f=file memory m=memory", NULL},
-	{"ttl", "max_age", JS_DUR, NULL, NULL},
+	STORAGE_FIELD,
+	BUCKET_TTL_FIELD,
 	{"marker-ttl", "subject_delete_marker_ttl", JS_DUR, NULL, NULL},
-	{"replicas", "num_replicas", JS_INT, NULL, NULL},
+	BUCKET_REPLICAS_FIELD,
 	{"max-value-size", "max_msg_size", JS_BYTES, NULL, NULL},
-	{"max-bucket-size", "max_bytes", JS_BYTES, NULL, NULL},
-	{"tags", "placement.tags", JS_LIST, NULL, NULL},
-	{"cluster", "placement.cluster", JS_STR, NULL, NULL},
-	{"metadata", "metadata", JS_META, NULL, NULL},
-	{"republish-source", "republish.src", JS_STR, NULL, NULL},
-	{"republish-destination", "republish.dest", JS_STR, NULL, NULL},
-	{"republish-headers", "republish.headers_only", JS_FLAG, NULL, NULL},
+	BUCKET_SIZE_FIELD,
+	BUCKET_PLACE_FIELDS,
+	REPUBLISH_FIELDS,
 	{0},
 };
 
@@ -59,15 +48,10 @@ static void show_origin(struct cols *k, const char *label, const json_t *s)
 	cols_row(k, "Lag", "%s", COMMA(jint(s, "lag")));
 }
 
-static void size_row(struct cols *k, const char *label, int64_t v)
-{
-	cols_row(k, label, "%s", v == -1 ? "unlimited" : IBYTES(v));
-}
-
 static void show_bucket(const char *name, const json_t *info)
 {
 	const json_t *cfg = json_object_get(info, "config");
-	int64_t ttl = jint(cfg, "subject_delete_marker_ttl"), age = jint(cfg, "max_age");
+	int64_t ttl = jint(cfg, "subject_delete_marker_ttl");
 	CLEAN(cols) struct cols *k =
 		cols_new("Information for Key-Value Store Bucket %s created %s", name,
 			 LOCALTEXT(jstr(info, "created")));
@@ -85,16 +69,12 @@ static void show_bucket(const char *name, const json_t *info)
 	cols_row(k, "Backing Store Kind", "JetStream");
 	cols_some(k, "Description", jstr(cfg, "description"));
 	cols_row(k, "Bucket Size", "%s", IBYTES(jint(info, "state.bytes")));
-	size_row(k, "Maximum Bucket Size", jint(cfg, "max_bytes"));
-	size_row(k, "Maximum Value Size", jint(cfg, "max_msg_size"));
-	cols_row(k, "Maximum Age", "%s", age <= 0 ? "unlimited" : DURATION(age));
+	cols_bytes(k, "Maximum Bucket Size", jint(cfg, "max_bytes"));
+	cols_bytes(k, "Maximum Value Size", jint(cfg, "max_msg_size"));
+	cols_duration(k, "Maximum Age", jint(cfg, "max_age"));
 	cols_row(k, "JetStream Stream", "%s", jstr(cfg, "name"));
-	cols_row(k, "Storage", "%s", strcmp(jstr(cfg, "storage"), "memory") ? "File" : "Memory");
-	if (*jstr(cfg, "republish.dest"))
-		cols_row(k,
-			 jbool(cfg, "republish.headers_only") ? "Republishing Headers"
-							      : "Republishing",
-			 "%s to %s", jstr(cfg, "republish.src"), jstr(cfg, "republish.dest"));
+	bucket_show_storage(k, cfg);
+	js_show_republish(k, cfg);
 	if (json_is_object(json_object_get(info, "mirror"))) {
 		cols_section(k, "Mirror Information");
 		show_origin(k, "Origin Bucket", json_object_get(info, "mirror"));
@@ -104,28 +84,13 @@ static void show_bucket(const char *name, const json_t *info)
 	json_array_foreach(json_object_get(info, "sources"), i, s)
 		show_origin(k, "Source Bucket", s);
 	js_show_metadata(k, cfg);
-	if (json_is_object(json_object_get(info, "cluster"))) {
-		cols_section(k, "Cluster Information");
-		cols_row(k, "Name", "%s", jstr(info, "cluster.name"));
-		js_show_cluster(k, info);
-	}
+	bucket_show_cluster(k, info);
 	cols_print(k, stdout);
 }
 
 static int show(struct cli *c, const char *name, struct err *e)
 {
-	CLEAN(json) json_t *info = NULL;
-	char stream[256];
-
-	(void)snprintf(stream, sizeof(stream), "KV_%.200s", name);
-	if (js_stream_info(c, stream, &info, e))
-		return e->code == ERR_NOT_FOUND
-			       ? err_set(e, ERR_NOT_FOUND, "nats: bucket not found")
-			       : -1;
-	if (cli_has(c, "json"))
-		return js_print(info, e);
-	show_bucket(name, info);
-	return 0;
+	return bucket_show(c, "KV_", name, show_bucket, e);
 }
 
 static int kv_info(struct cli *c, struct err *e)
@@ -165,9 +130,7 @@ static int finish_config(struct cli *c, const char *name, json_t *cfg, struct er
 
 	if (history < 1 || history > 64)
 		return cli_usage(e, "option --history: a bucket keeps 1 to 64 values of a key");
-	if (cli_has(c, "compress") || cli_off(c, "compress"))
-		(void)js_set(cfg, "compression",
-			     json_string(cli_has(c, "compress") ? "s2" : "none"));
+	bucket_compress(c, cfg);
 	if (jint(cfg, "subject_delete_marker_ttl") > 0)
 		(void)js_set(cfg, "allow_msg_ttl", json_true());
 	(void)js_set(cfg, "duplicate_window",
@@ -195,42 +158,32 @@ static int kv_add(struct cli *c, struct err *e)
 {
 	const char *name = c->argv[0];
 	char stream[256], subject[256];
-	CLEAN(json) json_t *reply = NULL;
 
 	if (kv_bucket_ok(name, e))
 		return -1;
 	(void)snprintf(stream, sizeof(stream), "KV_%s", name);
 	(void)snprintf(subject, sizeof(subject), "$KV.%s.>", name);
-	CLEAN(json) json_t *cfg = json_pack(
-		"{s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:b, s:b, s:b}",
-		"name", stream, "subjects", subject, "retention", "limits", "storage", "file",
-		"discard", "new", "max_consumers", (json_int_t)-1, "max_msgs", (json_int_t)-1,
-		"max_bytes", (json_int_t)-1, "max_msg_size", (json_int_t)-1, "max_age",
-		(json_int_t)0, "max_msgs_per_subject", (json_int_t)1, "num_replicas", 1,
-		"deny_delete", 1, "allow_rollup_hdrs", 1, "allow_direct", 1);
+	CLEAN(json) json_t *cfg = bucket_config(stream, json_pack("[s]", subject), 1, true);
 
 	if (!cfg)
 		return err_set(e, ERR_NOMEM, NULL);
-	if (js_apply(c, fields, cfg, e) || finish_config(c, name, cfg, e))
+	if (js_apply(c, fields, cfg, e) || finish_config(c, name, cfg, e) ||
+	    bucket_write(c, "CREATE", stream, cfg, e))
 		return -1;
-	if (nats_js_request(c, json_incref(cfg), &reply, e, "STREAM.CREATE.%s", stream))
-		return err_wrap(e, "nats");
 	return show(c, name, e);
 }
 
 static int kv_edit(struct cli *c, struct err *e)
 {
 	CLEAN(kv_bucket) struct kv_bucket b = {0};
-	CLEAN(json) json_t *reply = NULL;
 
 	if (kv_open(c, &b, e))
 		return -1;
 	json_t *cfg = json_object_get(b.info, "config");
 
-	if (js_apply(c, fields, cfg, e) || finish_config(c, b.name, cfg, e))
+	if (js_apply(c, fields, cfg, e) || finish_config(c, b.name, cfg, e) ||
+	    bucket_write(c, "UPDATE", b.stream, cfg, e))
 		return -1;
-	if (nats_js_request(c, json_incref(cfg), &reply, e, "STREAM.UPDATE.%s", b.stream))
-		return err_wrap(e, "nats");
 	return show(c, b.name, e);
 }
 
@@ -366,7 +319,7 @@ int kv_purge(struct cli *c, struct err *e)
 }
 
 static const struct cli_opt
-	add_opts[] = {{"storage", 0, "WHERE", "file or memory"},
+	add_opts[] = {STORAGE_OPT,
 		      {"mirror", 0, "BUCKET", "Mirror another bucket"},
 		      {"mirror-domain", 0, "DOMAIN", "Of the mirrored bucket"},
 		      CONFIG_OPTS,

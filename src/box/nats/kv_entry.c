@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/enc.h"
+#include "box/nats/bucket.h"
 #include "box/nats/kv.h"
 #include "box/nats/nats_msg.h"
 
@@ -81,10 +82,8 @@ int kv_open(struct cli *c, struct kv_bucket *b, struct err *e)
 	if (!b->name || kv_bucket_ok(b->name, e))
 		return -1;
 	(void)snprintf(b->stream, sizeof(b->stream), "KV_%.200s", b->name);
-	if (js_stream_info(c, b->stream, &b->info, e))
-		return e->code == ERR_NOT_FOUND
-			       ? err_set(e, ERR_NOT_FOUND, "nats: bucket not found")
-			       : -1;
+	if (bucket_info(c, b->stream, &b->info, e))
+		return -1;
 	if (jint(b->info, "config.max_msgs_per_subject") < 1)
 		return err_set(e, ERR_WRONG_STATE, "nats: bucket not valid key-value store");
 	return writes(c, b, e);
@@ -236,52 +235,49 @@ int kv_get(struct cli *c, struct err *e)
 	return 0;
 }
 
-static int show_history(struct cli *c, const struct kv_bucket *b, const char *key, struct nt *t,
-			size_t *n, int64_t *last, struct err *e)
+struct history {
+	const struct kv_bucket *b;
+	struct nt *table;
+	size_t n;
+	int64_t last;
+};
+
+static int history_row(struct cli *c, void *arg, natsMsg *m, struct err *e)
 {
-	char subject[1400];
-	struct js_feed f;
-	int r = 1;
+	CLEAN(kv_entry) struct kv_entry x = {0};
+	struct history *h = arg;
 
-	*n = 0;
-	(void)snprintf(subject, sizeof(subject), "%s%.1024s", b->read, key);
-	if (js_feed_open(c, &f, b->stream, json_pack("{s:s}", "filter_subject", subject), e))
+	(void)c;
+	if (kv_entry_of(h->b, m, &x, e))
 		return -1;
-	for (int64_t left = f.pending; left > 0 && r > 0; left--) {
-		CLEAN(msg) natsMsg *m = NULL;
-		CLEAN(kv_entry) struct kv_entry x = {0};
+	CLEAN(free) char *text = kv_text(&x.value, 40);
 
-		r = js_feed_next(c, &f, run_of(c)->timeout_ms * NS_MS, &m, e);
-		if (r == 0)
-			r = err_set(e, ERR_TIMEOUT, "nats: timeout");
-		if (r < 0 || kv_entry_of(b, m, &x, e)) {
-			r = -1;
-			break;
-		}
-		CLEAN(free) char *text = kv_text(&x.value, 40);
-
-		nt_text(t, x.key);
-		nt_num(t, x.revision);
-		nt_text(t, kv_op_name(x.op));
-		nt_text(t, LOCALTIME(x.time_ns));
-		nt_text(t, COMMA(x.value.len));
-		nt_text(t, text);
-		*last = x.revision;
-		++*n;
-	}
-	js_feed_close(c, &f);
-	return r < 0 ? -1 : 0;
+	nt_text(h->table, x.key);
+	nt_num(h->table, x.revision);
+	nt_text(h->table, kv_op_name(x.op));
+	nt_text(h->table, LOCALTIME(x.time_ns));
+	nt_text(h->table, COMMA(x.value.len));
+	nt_text(h->table, text);
+	h->last = x.revision;
+	h->n++;
+	return 0;
 }
 
 static int history(struct cli *c, const struct kv_bucket *b, const char *key, bool print, size_t *n,
 		   int64_t *last, struct err *e)
 {
 	CLEAN(nt) struct nt *t = nt_new("History for %s > %s", b->name, key);
+	struct history h = {.b = b, .table = t};
+	char subject[1400];
 
+	(void)snprintf(subject, sizeof(subject), "%s%.1024s", b->read, key);
 	nt_head(t, "Key", "Revision", "Op", "Created", "Length", "Value", NULL);
-	if (show_history(c, b, key, t, n, last, e))
+	if (js_feed_all(c, b->stream, json_pack("{s:s}", "filter_subject", subject), history_row,
+			&h, e))
 		return -1;
-	if (!*n)
+	*n = h.n;
+	*last = h.last;
+	if (!h.n)
 		return err_set(e, ERR_NOT_FOUND, "nats: key not found");
 	if (print) {
 		nt_print(t);

@@ -105,33 +105,33 @@ int kv_watch(struct cli *c, struct err *e)
 	return kv_follow(c, b.stream, cfg, show_change, &b, e);
 }
 
+struct keys {
+	const struct kv_bucket *b;
+	int (*f)(struct cli *c, void *arg, const struct kv_entry *x, struct err *e);
+	void *arg;
+};
+
+static int key_of(struct cli *c, void *arg, natsMsg *m, struct err *e)
+{
+	const struct keys *k = arg;
+	CLEAN(kv_entry) struct kv_entry x = {0};
+
+	return kv_entry_of(k->b, m, &x, e) || k->f(c, k->arg, &x, e) ? -1 : 0;
+}
+
 /* Calls f for the last revision of each key; headers: without values. */
 static int each_key(struct cli *c, const struct kv_bucket *b, const char *filter, bool headers,
 		    int (*f)(struct cli *c, void *arg, const struct kv_entry *x, struct err *e),
 		    void *arg, struct err *e)
 {
+	struct keys k = {b, f, arg};
 	char subject[1400];
-	struct js_feed feed;
-	int r = 1;
 
 	(void)snprintf(subject, sizeof(subject), "%s%.1024s", b->read, filter);
-	if (js_feed_open(c, &feed, b->stream,
-			 json_pack("{s:s, s:s, s:b}", "filter_subject", subject, "deliver_policy",
-				   "last_per_subject", "headers_only", headers),
-			 e))
-		return -1;
-	for (int64_t left = feed.pending; left > 0 && r > 0; left--) {
-		CLEAN(msg) natsMsg *m = NULL;
-		CLEAN(kv_entry) struct kv_entry x = {0};
-
-		r = js_feed_next(c, &feed, run_of(c)->timeout_ms * NS_MS, &m, e);
-		if (r == 0)
-			r = err_set(e, ERR_TIMEOUT, "nats: timeout");
-		if (r > 0 && (kv_entry_of(b, m, &x, e) || f(c, arg, &x, e)))
-			r = -1;
-	}
-	js_feed_close(c, &feed);
-	return r < 0 ? -1 : 0;
+	return js_feed_all(c, b->stream,
+			   json_pack("{s:s, s:s, s:b}", "filter_subject", subject, "deliver_policy",
+				     "last_per_subject", "headers_only", headers),
+			   key_of, &k, e);
 }
 
 struct listing {

@@ -11,6 +11,14 @@
 #define TRANSLATE_OPT                                                                              \
 	{"translate", 0, "COMMAND", "Show bodies as COMMAND (no shell) makes them of its stdin"}
 
+/* Options of requests: which replies to wait for, what to send, how to show them. */
+#define REQUEST_OPTS                                                                               \
+	{"reply-timeout", 0, "DURATION", "Longest time between replies (300ms)"},                  \
+		{"wait-for-empty", 0, NULL, "Take replies until one is empty"},                    \
+		{"force-stdin", 0, NULL, "Read the body from stdin even on a terminal"},           \
+		{"send-on", 0, "WHEN", "When stdin is sent: eof (default) or newline"},            \
+		TRANSLATE_OPT
+
 /* Fills the templates of one word of a command; out ends with no NUL. */
 typedef int cmd_fill(void *arg, const char *word, struct buf *out, struct err *e);
 

@@ -201,6 +201,33 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+void cols_bytes(struct cols *c, const char *label, int64_t v)
+{
+	cols_row(c, label, "%s", v == -1 ? "unlimited" : IBYTES(v));
+}
+
+void cols_duration(struct cols *c, const char *label, int64_t v)
+{
+	cols_row(c, label, "%s", v <= 0 ? "unlimited" : DURATION(v));
+}
+
+void cols_joined(struct cols *c, const char *label, const json_t *arr)
+{
+	CLEAN(buf) struct buf b = {0};
+	size_t i;
+	json_t *v;
+
+	buf_init(&b, (size_t)1 << 20);
+	if (!json_array_size(arr))
+		return;
+	json_array_foreach(arr, i, v)
+		buf_printf(&b, "%s%s", i ? ", " : "",
+			   json_is_integer(v)  ? GODURATION(json_integer_value(v))
+			   : json_is_string(v) ? json_string_value(v)
+					       : "?");
+	cols_row(c, label, "%.*s", (int)b.len, b.p ? (const char *)b.p : "");
+}
+
 void cols_strings(struct cols *c, const char *label, const json_t *arr)
 {
 	size_t n = json_array_size(arr), used = 0;

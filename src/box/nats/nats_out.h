@@ -54,8 +54,13 @@ void cols_some(struct cols *c, const char *label, const char *value);
 void cols_bool(struct cols *c, const char *label, bool v);
 /* A count with commas, "unlimited" when it is none. */
 void cols_limit(struct cols *c, const char *label, int64_t v, int64_t none);
+/* A size, "unlimited" when it is -1; nanoseconds, "unlimited" when they are none. */
+void cols_bytes(struct cols *c, const char *label, int64_t v);
+void cols_duration(struct cols *c, const char *label, int64_t v);
 /* A row per string of a JSON array (sorted), all under one label. */
 void cols_strings(struct cols *c, const char *label, const json_t *arr);
+/* One row of an array's strings and durations, with commas between; none when it is empty. */
+void cols_joined(struct cols *c, const char *label, const json_t *arr);
 /* Rows of "key: value", the keys aligned, all under one label; obj's values are strings. */
 void cols_map(struct cols *c, const char *label, const json_t *obj);
 void cols_section(struct cols *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

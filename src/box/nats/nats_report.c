@@ -573,13 +573,8 @@ const struct cli_opt report_conn_opts[] = {
 	{0},
 };
 
-#define WHERE                                                                                      \
-	WATCH_OPT, {"reverse", 'R', NULL, "The other way round"},                                  \
-		{"host", 0, "NAME", "Only a server"}, {"cluster", 0, "NAME", "Only a cluster"},    \
-		{"tags", 0, "TAG", "Only servers with a tag (may be given again)"}
-
 static const struct cli_opt server_conn_opts[] = {
-	WHERE,
+	REPORT_OPTS,
 	{"account", 0, "ACCOUNT", "Only of an account"},
 	{"sort", 0, "KEY", "in-bytes, out-bytes, in-msgs, out-msgs, uptime, cid or subs (default)"},
 	{"top", 0, "N", "At most this many (1000)"},
@@ -592,17 +587,17 @@ static const struct cli_opt server_conn_opts[] = {
 };
 
 static const struct cli_opt account_opts[] = {
-	WHERE,
+	REPORT_OPTS,
 	{"sort", 0, "KEY", "in-bytes, out-bytes, in-msgs, out-msgs, conns or subs (default)"},
 	{"top", 0, "N", "At most this many (1000)"},
 	{"json", 'j', NULL, "Print JSON"},
 	{0},
 };
 
-static const struct cli_opt usage_opts[] = {WHERE, {"json", 'j', NULL, "Print JSON"}, {0}};
+static const struct cli_opt usage_opts[] = {REPORT_OPTS, {"json", 'j', NULL, "Print JSON"}, {0}};
 
 static const struct cli_opt health_opts[] = {
-	WHERE,
+	REPORT_OPTS,
 	{"js-enabled", 'J', NULL, "JetStream must be on"},
 	{"server-only", 'S', NULL, "Only the server, not streams and consumers"},
 	{"account", 0, "ACCOUNT", "Only an account"},

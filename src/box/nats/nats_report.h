@@ -3,8 +3,15 @@
 #define BOX_NATS_NATS_REPORT_H
 
 #include "box/nats/nats.h"
+#include "box/nats/nats_graph.h"
 
 extern const struct cli_opt report_conn_opts[];
+
+/* Options of all reports of servers: how they are shown, and of which servers. */
+#define REPORT_OPTS                                                                                \
+	WATCH_OPT, {"reverse", 'R', NULL, "The other way round"},                                  \
+		{"host", 0, "NAME", "Only a server"}, {"cluster", 0, "NAME", "Only a cluster"},    \
+		{"tags", 0, "TAG", "Only servers with a tag (may be given again)"}
 
 /* Connections as a table or JSON, from the servers that answer on subject. */
 int report_connections(struct cli *c, const char *subject, struct err *e);

@@ -544,31 +544,26 @@ static int report_js(struct cli *c, struct err *e)
 	return 0;
 }
 
-#define WHERE                                                                                      \
-	WATCH_OPT, {"reverse", 'R', NULL, "The other way round"},                                  \
-		{"host", 0, "NAME", "Only a server"}, {"cluster", 0, "NAME", "Only a cluster"},    \
-		{"tags", 0, "TAG", "Only servers with a tag (may be given again)"}
-
 static const struct cli_opt route_opts[] = {
-	WHERE,
+	REPORT_OPTS,
 	{"sort", 0, "KEY", "server (default), cluster, name, account, subs, in-bytes, out-bytes"},
 	{0},
 };
 static const struct cli_opt gateway_opts[] = {
-	WHERE,
+	REPORT_OPTS,
 	{"filter-name", 0, "NAME", "Only a gateway"},
 	{"sort", 0, "KEY", "cluster (default) or server"},
 	{0},
 };
 static const struct cli_opt leaf_opts[] = {
-	WHERE,
+	REPORT_OPTS,
 	{"account", 0, "ACCOUNT", "Only an account"},
 	{"sort", 0, "KEY",
 	 "server (default), name, account, subs, in-bytes, out-bytes, in-msgs, out-msgs"},
 	{0},
 };
 static const struct cli_opt js_opts[] = {
-	WHERE,
+	REPORT_OPTS,
 	{"account", 0, "ACCOUNT", "Only an account"},
 	{"sort", 0, "KEY",
 	 "cluster (default), name, streams, consumers, msgs, mbytes, mem, file, api, err"},

@@ -151,11 +151,7 @@ static const struct cli_opt req_opts[] = {
 	{"header", 'H', "K:V", "Add a header (may be given again)"},
 	{"count", 0, "N", "Send this many requests (1)"},
 	{"replies", 0, "N", "Wait for this many replies (1); 0: until the time-out"},
-	{"reply-timeout", 0, "DURATION", "Longest time between replies (300ms)"},
-	{"wait-for-empty", 0, NULL, "Take replies until one is empty"},
-	{"force-stdin", 0, NULL, "Read the body from stdin even on a terminal"},
-	{"send-on", 0, "WHEN", "When stdin is sent: eof (default) or newline"},
-	TRANSLATE_OPT,
+	REQUEST_OPTS,
 	{"templates", 0, NULL, "Fill templates in body and subject (on; --no-templates)"},
 	{0},
 };

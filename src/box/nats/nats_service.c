@@ -477,11 +477,7 @@ static const struct cli_opt req_opts[] = {
 	{"raw", 'r', NULL, "Show the reply's body only"},
 	{"count", 0, "N", "Send this many requests (1)"},
 	{"replies", 0, "N", "Wait for this many replies (1)"},
-	{"reply-timeout", 0, "DURATION", "Longest time between replies (300ms)"},
-	{"wait-for-empty", 0, NULL, "Take replies until one is empty"},
-	{"force-stdin", 0, NULL, "Read the body from stdin even on a terminal"},
-	{"send-on", 0, "WHEN", "When stdin is sent: eof (default) or newline"},
-	TRANSLATE_OPT,
+	REQUEST_OPTS,
 	{"templates", 0, NULL, "Fill templates in the body (on; --no-templates)"},
 	{0},
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/enc.h"
+#include "box/nats/bucket.h"
 #include "box/nats/kv.h"
 #include "box/nats/nats_js.h"
 
@@ -12,24 +13,17 @@
 #define META_MAX ((size_t)1 << 20)
 
 #define CONFIG_OPTS                                                                                \
-	{"ttl", 0, "DURATION", "How long objects are kept"},                                       \
-		{"replicas", 0, "NUMBER", "How many servers keep the data"},                       \
-		{"max-bucket-size", 0, "BYTES", "Most bytes"},                                     \
-		{"description", 0, "TEXT", "Description"},                                         \
-		{"tags", 0, "TAG", "Only on servers with this tag"},                               \
-		{"cluster", 0, "CLUSTER", "Only in this cluster"},                                 \
-		{"metadata", 0, "KEY=VALUE", "Metadata"},                                          \
-		{"compress", 0, NULL, "Compress the data"}, JSON_OPT
+	{"ttl", 0, "DURATION", "How long objects are kept"}, REPLICAS_OPT, BUCKET_SIZE_OPT,        \
+		DESCRIPTION_OPT, BUCKET_TAGS_OPT, CLUSTER_OPT, METADATA_OPT, BUCKET_COMPRESS_OPT,  \
+		JSON_OPT
 
 static const struct js_field fields[] = {
-	{"ttl", "max_age", JS_DUR, NULL, NULL},
-	{"replicas", "num_replicas", JS_INT, NULL, NULL},
-	{"max-bucket-size", "max_bytes", JS_BYTES, NULL, NULL},
-	{"description", "description", JS_STR, NULL, NULL},
-	{"storage", "storage", JS_WORD, "file f=file memory m=memory", NULL},
-	{"tags", "placement.tags", JS_LIST, NULL, NULL},
-	{"cluster", "placement.cluster", JS_STR, NULL, NULL},
-	{"metadata", "metadata", JS_META, NULL, NULL},
+	BUCKET_TTL_FIELD,
+	BUCKET_REPLICAS_FIELD,
+	BUCKET_SIZE_FIELD,
+	BUCKET_DESCRIPTION_FIELD,
+	STORAGE_FIELD,
+	BUCKET_PLACE_FIELDS,
 	{0},
 };
 
@@ -48,18 +42,6 @@ static int name_ok(const char *name, struct err *e)
 		       : 0;
 }
 
-static int bucket_info(struct cli *c, const char *name, json_t **out, struct err *e)
-{
-	char stream[256];
-
-	(void)snprintf(stream, sizeof(stream), "OBJ_%.200s", name);
-	if (js_stream_info(c, stream, out, e))
-		return e->code == ERR_NOT_FOUND
-			       ? err_set(e, ERR_NOT_FOUND, "nats: bucket not found")
-			       : -1;
-	return 0;
-}
-
 int obj_open(struct cli *c, struct obj_bucket *b, struct err *e)
 {
 	memset(b, 0, sizeof(*b));
@@ -67,7 +49,7 @@ int obj_open(struct cli *c, struct obj_bucket *b, struct err *e)
 	if (!b->name || name_ok(b->name, e))
 		return -1;
 	(void)snprintf(b->stream, sizeof(b->stream), "OBJ_%.200s", b->name);
-	return bucket_info(c, b->name, &b->info, e);
+	return bucket_info(c, b->stream, &b->info, e);
 }
 
 int obj_meta_subject(const struct obj_bucket *b, const char *name, char **out, struct err *e)
@@ -198,76 +180,57 @@ static void show_bucket(const char *name, const json_t *info)
 	CLEAN(json) json_t *own = json_deep_copy(cfg);
 	CLEAN(cols) struct cols *k = cols_new("Information for Object Store Bucket %s created %s",
 					      name, LOCALTEXT(jstr(info, "created")));
-	int64_t age = jint(cfg, "max_age"), most = jint(cfg, "max_bytes");
 
 	js_clean_metadata(own);
 	cols_section(k, "Configuration");
 	cols_row(k, "Bucket Name", "%s", name);
 	cols_some(k, "Description", jstr(cfg, "description"));
 	cols_row(k, "Replicas", "%s", COMMA(jint(cfg, "num_replicas")));
-	cols_row(k, "TTL", "%s", age > 0 ? DURATION(age) : "unlimited");
+	cols_duration(k, "TTL", jint(cfg, "max_age"));
 	cols_bool(k, "Sealed", jbool(cfg, "sealed"));
 	cols_row(k, "Size", "%s", IBYTES(jint(info, "state.bytes")));
-	cols_row(k, "Maximum Bucket Size", "%s", most == -1 ? "unlimited" : IBYTES(most));
-	cols_row(k, "Storage", "%s", strcmp(jstr(cfg, "storage"), "memory") ? "File" : "Memory");
+	cols_bytes(k, "Maximum Bucket Size", jint(cfg, "max_bytes"));
+	bucket_show_storage(k, cfg);
 	cols_row(k, "Backing Store Kind", "JetStream");
 	cols_row(k, "JetStream Stream", "%s", jstr(cfg, "name"));
 	if (json_object_get(own, "metadata"))
 		cols_map(k, "Metadata", json_object_get(own, "metadata"));
-	if (json_is_object(json_object_get(info, "cluster"))) {
-		cols_section(k, "Cluster Information");
-		cols_row(k, "Name", "%s", jstr(info, "cluster.name"));
-		js_show_cluster(k, info);
-	}
+	bucket_show_cluster(k, info);
 	cols_print(k, stdout);
 }
 
 static int show(struct cli *c, const char *name, struct err *e)
 {
-	CLEAN(json) json_t *info = NULL;
-
-	if (bucket_info(c, name, &info, e))
-		return -1;
-	if (cli_has(c, "json"))
-		return js_print(info, e);
-	show_bucket(name, info);
-	return 0;
+	return bucket_show(c, "OBJ_", name, show_bucket, e);
 }
 
 static int object_add(struct cli *c, struct err *e)
 {
 	const char *name = c->argv[0];
 	char stream[256], chunks[256], metas[256];
-	CLEAN(json) json_t *reply = NULL;
 
 	if (name_ok(name, e))
 		return -1;
 	(void)snprintf(stream, sizeof(stream), "OBJ_%s", name);
 	(void)snprintf(chunks, sizeof(chunks), "$O.%s.C.>", name);
 	(void)snprintf(metas, sizeof(metas), "$O.%s.M.>", name);
-	CLEAN(json) json_t *cfg = json_pack(
-		"{s:s, s:[s, s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:b, s:b}",
-		"name", stream, "subjects", chunks, metas, "retention", "limits", "storage", "file",
-		"discard", "new", "max_consumers", (json_int_t)-1, "max_msgs", (json_int_t)-1,
-		"max_bytes", (json_int_t)-1, "max_msg_size", (json_int_t)-1, "max_age",
-		(json_int_t)0, "max_msgs_per_subject", (json_int_t)-1, "num_replicas", 1,
-		"allow_rollup_hdrs", 1, "allow_direct", 1);
+	CLEAN(json) json_t *cfg =
+		bucket_config(stream, json_pack("[s, s]", chunks, metas), -1, false);
 
 	if (!cfg)
 		return err_set(e, ERR_NOMEM, NULL);
 	if (js_apply(c, fields, cfg, e))
 		return -1;
 	if (cli_has(c, "compress"))
-		(void)js_set(cfg, "compression", json_string("s2"));
-	if (nats_js_request(c, json_incref(cfg), &reply, e, "STREAM.CREATE.%s", stream))
-		return err_wrap(e, "nats");
+		bucket_compress(c, cfg);
+	if (bucket_write(c, "CREATE", stream, cfg, e))
+		return -1;
 	return show(c, name, e);
 }
 
 static int object_edit(struct cli *c, struct err *e)
 {
 	CLEAN(obj_bucket) struct obj_bucket b = {0};
-	CLEAN(json) json_t *reply = NULL;
 
 	if (obj_open(c, &b, e))
 		return -1;
@@ -276,11 +239,9 @@ static int object_edit(struct cli *c, struct err *e)
 	js_clean_metadata(cfg);
 	if (js_apply(c, fields, cfg, e))
 		return -1;
-	if (cli_has(c, "compress") || cli_off(c, "compress"))
-		(void)js_set(cfg, "compression",
-			     json_string(cli_has(c, "compress") ? "s2" : "none"));
-	if (nats_js_request(c, json_incref(cfg), &reply, e, "STREAM.UPDATE.%s", b.stream))
-		return err_wrap(e, "nats");
+	bucket_compress(c, cfg);
+	if (bucket_write(c, "UPDATE", b.stream, cfg, e))
+		return -1;
 	return show(c, b.name, e);
 }
 
@@ -370,37 +331,28 @@ static json_t *delivered(natsMsg *m)
 	return j;
 }
 
+static int list_row(struct cli *c, void *arg, natsMsg *m, struct err *e)
+{
+	CLEAN(json) json_t *j = delivered(m);
+
+	(void)c;
+	(void)e;
+	if (json_is_object(j) && !jbool(j, "deleted"))
+		(void)json_array_append(arg, j);
+	return 0;
+}
+
 /* What is known about all objects that are there. */
 static int load_list(struct cli *c, const struct obj_bucket *b, json_t **out, struct err *e)
 {
-	CLEAN(json) json_t *all = json_array();
 	char subject[256];
-	struct js_feed f;
-	int r = 1;
 
+	*out = json_array();
 	(void)snprintf(subject, sizeof(subject), "$O.%.200s.M.>", b->name);
-	if (js_feed_open(c, &f, b->stream,
-			 json_pack("{s:s, s:s}", "filter_subject", subject, "deliver_policy",
-				   "last_per_subject"),
-			 e))
-		return -1;
-	for (int64_t left = f.pending; left > 0 && r > 0; left--) {
-		natsMsg *m = NULL;
-
-		r = js_feed_next(c, &f, run_of(c)->timeout_ms * NS_MS, &m, e);
-		if (r == 0)
-			r = err_set(e, ERR_TIMEOUT, "nats: timeout");
-		if (r > 0) {
-			CLEAN(json) json_t *j = delivered(m);
-
-			if (json_is_object(j) && !jbool(j, "deleted"))
-				(void)json_array_append(all, j);
-		}
-		natsMsg_Destroy(m);
-	}
-	js_feed_close(c, &f);
-	*out = STEAL(all);
-	return r < 0 ? -1 : 0;
+	return js_feed_all(c, b->stream,
+			   json_pack("{s:s, s:s}", "filter_subject", subject, "deliver_policy",
+				     "last_per_subject"),
+			   list_row, *out, e);
 }
 
 static int object_ls(struct cli *c, struct err *e)
@@ -470,12 +422,10 @@ static int object_watch(struct cli *c, struct err *e)
 			 &b, e);
 }
 
-static const struct cli_opt add_opts[] = {{"storage", 0, "WHERE", "file or memory"},
-					  CONFIG_OPTS,
-					  {0}},
+static const struct cli_opt add_opts[] = {STORAGE_OPT, CONFIG_OPTS, {0}},
 			    edit_opts[] = {CONFIG_OPTS, {0}},
 			    put_opts[] = {{"name", 0, "NAME", "Another name than the file's"},
-					  {"description", 0, "TEXT", "Description"},
+					  DESCRIPTION_OPT,
 					  {"header", 'H', "K:V", "Headers"},
 					  {"chunk-size", 0, "BYTES", "Size of the pieces (128K)"},
 					  PROGRESS_OPT,

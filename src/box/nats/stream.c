@@ -13,12 +13,9 @@
 /* Options that add, copy and edit share; fields[] says what each sets. */
 #define CONFIG_OPTS                                                                                \
 	{"subjects", 0, "SUBJECTS", "Subjects that the stream stores, comma-separated"},           \
-		{"description", 0, "TEXT", "Description"},                                         \
-		{"compression", 0, "HOW", "none or s2 (file storage)"},                            \
-		{"replicas", 0, "NUMBER", "How many servers keep the data"},                       \
-		{"tag", 0, "TAG", "Only on servers with this tag"},                                \
-		{"tags", 0, "TAG", "The same as --tag"},                                           \
-		{"cluster", 0, "CLUSTER", "Only in this cluster"},                                 \
+		DESCRIPTION_OPT, {"compression", 0, "HOW", "none or s2 (file storage)"},           \
+		REPLICAS_OPT, {"tag", 0, "TAG", "Only on servers with this tag"},                  \
+		{"tags", 0, "TAG", "The same as --tag"}, CLUSTER_OPT,                              \
 		{"ack", 0, NULL, "Acknowledge what is published (the default)"},                   \
 		{"retention", 0, "POLICY", "limits, interest or work"},                            \
 		{"discard", 0, "POLICY", "What goes when a limit is reached: old or new"},         \
@@ -44,16 +41,12 @@
 		{"allow-schedules", 0, NULL, "Allow scheduled messages"},                          \
 		{"subject-del-markers-ttl", 0, "DURATION", "How long delete markers stay"},        \
 		{"transform-source", 0, "SUBJECT", "Subjects to transform"},                       \
-		{"transform-destination", 0, "SUBJECT", "What they become"},                       \
-		{"metadata", 0, "KEY=VALUE", "Metadata"},                                          \
-		{"republish-source", 0, "SUBJECT", "Subjects to publish again"},                   \
-		{"republish-destination", 0, "SUBJECT", "Where to"},                               \
-		{"republish-headers", 0, NULL, "Only headers"}, JSON_OPT
+		{"transform-destination", 0, "SUBJECT", "What they become"}, METADATA_OPT,         \
+		REPUBLISH_OPTS, JSON_OPT
 
 /* Only when a stream is made. */
 #define NEW_OPTS                                                                                   \
-	{"storage", 0, "WHERE", "file or memory"},                                                 \
-		{"first-sequence", 0, "SEQ", "Number of the first message"},                       \
+	STORAGE_OPT, {"first-sequence", 0, "SEQ", "Number of the first message"},                  \
 		{"limit-consumer-inactive", 0, "DURATION", "Most that consumers may be idle"},     \
 		{"limit-consumer-max-pending", 0, "NUMBER", "Most pending acks of consumers"},     \
 		{"persist-mode", 0, "MODE", "default or async"}
@@ -61,7 +54,7 @@
 static const struct js_field fields[] = {
 	{"subjects", "subjects", JS_LIST, NULL, NULL},
 	{"description", "description", JS_STR, NULL, NULL},
-	{"storage", "storage", JS_WORD, "file f=file memory m=memory", NULL},
+	STORAGE_FIELD,
 	{"compression", "compression", JS_WORD, "none s2", NULL},
 	{"replicas", "num_replicas", JS_INT, NULL, NULL},
 	{"tags", "placement.tags", JS_LIST, NULL, NULL},
@@ -93,9 +86,7 @@ static const struct js_field fields[] = {
 	{"transform-source", "subject_transform.src", JS_STR, NULL, NULL},
 	{"transform-destination", "subject_transform.dest", JS_STR, NULL, NULL},
 	{"metadata", "metadata", JS_META, NULL, NULL},
-	{"republish-source", "republish.src", JS_STR, NULL, NULL},
-	{"republish-destination", "republish.dest", JS_STR, NULL, NULL},
-	{"republish-headers", "republish.headers_only", JS_FLAG, NULL, NULL},
+	REPUBLISH_FIELDS,
 	{"limit-consumer-inactive", "consumer_limits.inactive_threshold", JS_DUR, NULL, NULL},
 	{"limit-consumer-max-pending", "consumer_limits.max_ack_pending", JS_INT, NULL, NULL},
 	{"persist-mode", "persist_mode", JS_WORD, "default async", NULL},
@@ -546,9 +537,9 @@ static const struct cli_opt
 			 {0}},
 	restore_opts[] = {{"progress", 0, NULL, "Show progress (the default)"},
 			  {"config", 0, "FILE", "Another configuration, of the same name"},
-			  {"cluster", 0, "CLUSTER", "Only in this cluster"},
+			  CLUSTER_OPT,
 			  {"tag", 0, "TAG", "Only on servers with this tag"},
-			  {"replicas", 0, "NUMBER", "How many servers keep the data"},
+			  REPLICAS_OPT,
 			  ALL_OPT,
 			  {0}},
 	graph_opts[] = {ALL_OPT, {0}},

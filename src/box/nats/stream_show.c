@@ -4,45 +4,6 @@
 
 #include "box/nats/stream.h"
 
-/* "workqueue" as "WorkQueue". */
-static const char *titled(const char *word)
-{
-	static const char *const known[][2] = {
-		{"limits", "Limits"}, {"interest", "Interest"}, {"workqueue", "WorkQueue"},
-		{"file", "File"},     {"memory", "Memory"},	{"old", "Old"},
-		{"new", "New"},	      {"s2", "S2 Compression"}, {"async", "Async"},
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(known[i][0], word) == 0)
-			return known[i][1];
-	return word;
-}
-
-static void joined(struct cols *k, const char *label, const json_t *arr)
-{
-	CLEAN(buf) struct buf b = {0};
-	size_t i;
-	json_t *v;
-
-	buf_init(&b, (size_t)1 << 20);
-	if (!json_array_size(arr))
-		return;
-	json_array_foreach(arr, i, v) buf_printf(&b, "%s%s", i ? ", " : "",
-						 json_string_value(v) ? json_string_value(v) : "");
-	cols_row(k, label, "%.*s", (int)b.len, b.p ? (const char *)b.p : "");
-}
-
-static void bytes_limit(struct cols *k, const char *label, int64_t v)
-{
-	cols_row(k, label, "%s", v == -1 ? "unlimited" : IBYTES(v));
-}
-
-static void duration_limit(struct cols *k, const char *label, int64_t v)
-{
-	cols_row(k, label, "%s", v <= 0 ? "unlimited" : DURATION(v));
-}
-
 static void show_options(struct cols *k, const json_t *cfg)
 {
 	const char *from = jstr(cfg, "subject_transform.src"),
@@ -51,16 +12,12 @@ static void show_options(struct cols *k, const json_t *cfg)
 	cols_section(k, "Options");
 	if (*to)
 		cols_row(k, "Subject Transform", "%s to %s", *from ? from : ">", to);
-	if (*jstr(cfg, "republish.dest"))
-		cols_row(k,
-			 jbool(cfg, "republish.headers_only") ? "Republishing Headers"
-							      : "Republishing",
-			 "%s to %s", jstr(cfg, "republish.src"), jstr(cfg, "republish.dest"));
-	cols_row(k, "Retention", "%s", titled(jstr(cfg, "retention")));
+	js_show_republish(k, cfg);
+	cols_row(k, "Retention", "%s", js_titled(jstr(cfg, "retention")));
 	cols_bool(k, "Acknowledgments", !jbool(cfg, "no_ack"));
 	cols_row(k, "Discard Policy", "%s",
 		 jbool(cfg, "discard_new_per_subject") ? "New Per Subject"
-						       : titled(jstr(cfg, "discard")));
+						       : js_titled(jstr(cfg, "discard")));
 	cols_row(k, "Duplicate Window", "%s", DURATION(jint(cfg, "duplicate_window")));
 	if (jbool(cfg, "allow_direct"))
 		cols_bool(k, "Direct Get", true);
@@ -86,9 +43,9 @@ static void show_limits(struct cols *k, const json_t *cfg)
 	cols_section(k, "Limits");
 	cols_limit(k, "Maximum Messages", jint(cfg, "max_msgs"), -1);
 	cols_limit(k, "Maximum Per Subject", per <= 0 ? -1 : per, -1);
-	bytes_limit(k, "Maximum Bytes", jint(cfg, "max_bytes"));
-	duration_limit(k, "Maximum Age", jint(cfg, "max_age"));
-	bytes_limit(k, "Maximum Message Size", jint(cfg, "max_msg_size"));
+	cols_bytes(k, "Maximum Bytes", jint(cfg, "max_bytes"));
+	cols_duration(k, "Maximum Age", jint(cfg, "max_age"));
+	cols_bytes(k, "Maximum Message Size", jint(cfg, "max_msg_size"));
 	cols_limit(k, "Maximum Consumers", jint(cfg, "max_consumers"), -1);
 	if (jint(cfg, "consumer_limits.inactive_threshold") > 0)
 		cols_row(k, "Consumer Inactive Threshold", "%s",
@@ -131,19 +88,19 @@ static void show_config(struct cols *k, const json_t *cfg)
 	json_t *s;
 
 	cols_some(k, "Description", jstr(cfg, "description"));
-	joined(k, "Subjects", json_object_get(cfg, "subjects"));
+	cols_joined(k, "Subjects", json_object_get(cfg, "subjects"));
 	cols_row(k, "Replicas", "%s", COMMA(jint(cfg, "num_replicas")));
 	if (jbool(cfg, "sealed"))
 		cols_bool(k, "Sealed", true);
-	cols_row(k, "Storage", "%s", titled(jstr(cfg, "storage")));
+	cols_row(k, "Storage", "%s", js_titled(jstr(cfg, "storage")));
 	if (*jstr(cfg, "compression") && strcmp(jstr(cfg, "compression"), "none") != 0)
-		cols_row(k, "Compression", "%s", titled(jstr(cfg, "compression")));
+		cols_row(k, "Compression", "%s", js_titled(jstr(cfg, "compression")));
 	if (strcmp(jstr(cfg, "persist_mode"), "async") == 0)
 		cols_row(k, "Persistence Mode", "Async");
 	if (jint(cfg, "first_seq") > 0)
 		cols_row(k, "First Sequence", "%s", COMMA(jint(cfg, "first_seq")));
 	cols_some(k, "Placement Cluster", jstr(cfg, "placement.cluster"));
-	joined(k, "Placement Tags", jget(cfg, "placement.tags"));
+	cols_joined(k, "Placement Tags", jget(cfg, "placement.tags"));
 	show_options(k, cfg);
 	show_limits(k, cfg);
 	js_show_metadata(k, cfg);
@@ -215,12 +172,8 @@ void stream_show(const json_t *info, bool state)
 
 	if (!state)
 		show_config(k, cfg);
-	if (*jstr(info, "cluster.name")) {
-		cols_section(k, "Cluster Information");
-		cols_row(k, "Name", "%s", jstr(info, "cluster.name"));
-		cols_some(k, "Cluster Group", jstr(info, "cluster.raft_group"));
-		js_show_cluster(k, info);
-	}
+	if (*jstr(info, "cluster.name"))
+		js_show_cluster(k, info, "Cluster Group");
 	if (json_is_object(json_object_get(info, "mirror"))) {
 		cols_section(k, "Mirror Information");
 		show_source(k, json_object_get(info, "mirror"));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "box/nsc/nsc_ask.h"
 #include "ui/cli.h"
 
 #define MANY "comma separated list or option can be specified multiple times"
@@ -657,10 +658,12 @@ static void wipe_free(void *p)
 
 int nsc_main(int argc, char **argv)
 {
+	struct nsc_program program = {.interactive = nsc_interactive};
+
 	json_set_alloc_funcs(malloc, wipe_free);
 	if (argc < 2) {
 		cli_help(&prog, NULL, stdout);
 		return cli_finish("nsc", 0);
 	}
-	return cli_main(&prog, argc, argv, NULL);
+	return cli_main(&prog, argc, argv, &program);
 }

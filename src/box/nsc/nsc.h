@@ -36,6 +36,12 @@ struct nsc {
 /* What a command needs before it runs; each includes those before it. */
 enum nsc_need { NSC_NOTHING, NSC_OPERATOR, NSC_ACCOUNT };
 
+/* The ctx of every command: what asks for it with -i. It knows the commands, and so they
+ * cannot call it by its name. */
+struct nsc_program {
+	int (*interactive)(struct nsc *n, enum nsc_need need, const char *account, struct err *e);
+};
+
 /* Reads configuration and store as needed; account NULL: option --account or the one in
  * use. Ends with nsc_end on every path. */
 int nsc_begin(struct nsc *n, struct cli *c, enum nsc_need need, const char *account, struct err *e);
@@ -48,6 +54,15 @@ static inline void cleanup_nsc(struct nsc *n)
 	nsc_end(n);
 }
 
+/* ---- paths (nsc_path.c) */
+char *nsc_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* $HOME; NULL when it is not set: nothing is then put into the root directory instead. */
+const char *nsc_home(void);
+/* Absolute path with ~ resolved; free it. NULL when memory ran out. */
+char *nsc_expand(const char *path);
+/* path with the home directory as ~; free it. */
+char *nsc_abbrev(const char *path);
+
 /* ---- configuration (nsc_config.c) */
 int nsc_config_load(struct nsc *n, struct err *e);
 int nsc_config_save(struct nsc *n, struct err *e);
@@ -57,13 +72,8 @@ int nsc_config_use(struct nsc *n, const char *root, const char *op_name, const c
 /* The account of this command, by name or public key (NULL: the one in use), and its
  * claims. Errors: NOT_FOUND, USAGE, those of nsc_read. */
 int nsc_use_account(struct nsc *n, const char *account, struct err *e);
-/* Absolute path with ~ resolved; free it. NULL when memory ran out. */
-char *nsc_expand(const char *path);
-char *nsc_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Directory of $XDG_DATA_HOME/nats/nsc, or the old place when only that exists. */
 char *nsc_data_home(const char *what);
-/* path with the home directory as ~; free it. */
-char *nsc_abbrev(const char *path);
 
 /* ---- store (nsc_store.c) */
 /* A name that is one component of a path. Error: BAD_NAME. */
@@ -105,8 +115,6 @@ int nsc_lock_file(const char *path, int *fd, struct err *e);
  * none. */
 json_t *nsc_entries(const char *dir, const char *suffix,
 		    bool (*keep)(const char *dir, const char *name), struct err *e);
-/* Signs and writes the account in use, with a warning for a managed operator. */
-int nsc_write_account(struct nsc *n, const struct nkey *signer, struct err *e);
 
 /* ---- keys (nsc_key.c) */
 /* NULL when pub is no public key: it may come from anywhere. Free it. */
@@ -193,6 +201,8 @@ int nsc_each(const struct cli *c, const char *name, nsc_each_fn *f, void *arg, s
 json_t *nsc_values(const struct cli *c, const char *name);
 /* Option name, or the first operand. "" when neither is there. */
 const char *nsc_name_arg(const struct cli *c, const char *option);
+/* A name for those who gave none; free it. */
+char *nsc_random_name(void);
 
 /* ---- shared parts of claims (nsc_claims.c) */
 /* --start, --expiry; with reports when report is set. */
@@ -229,8 +239,6 @@ cli_run nsc_validate, nsc_push, nsc_pull, nsc_select_operator, nsc_select_accoun
 
 /* Names in the store, for completion (nsc_complete.c). */
 cli_values nsc_complete_values;
-/* A name for those who gave none; free it. */
-char *nsc_random_name(void);
 /* SYS with its signing key, two exports and the user sys (nsc_add.c). */
 int nsc_make_system(struct nsc *n, const struct nkey *signer, char pub[static NKEY_PUB_LEN],
 		    char user[static NKEY_PUB_LEN], struct err *e);

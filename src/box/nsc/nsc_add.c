@@ -11,20 +11,6 @@
 #include "crypto/crypto.h"
 #include "nkey/claims.h"
 
-char *nsc_random_name(void)
-{
-	static const char *const how[] = {"brave", "calm",  "clever", "eager", "gentle", "happy",
-					  "keen",  "lucid", "merry",  "quiet", "swift",	 "wise"};
-	static const char *const who[] = {"abel",    "boole",	"cantor", "diffie", "euler",
-					  "fermat",  "galois",	"gauss",  "hopper", "lovelace",
-					  "noether", "shannon", "turing", "wiles"};
-	uint8_t r[2];
-
-	crypto_random(r, sizeof(r));
-	return nsc_path("%s_%s", how[r[0] % (sizeof(how) / sizeof(how[0]))],
-			who[r[1] % (sizeof(who) / sizeof(who[0]))]);
-}
-
 /* Option --name or the operand; "*" is a random name. Free it. */
 static char *new_name(const struct cli *c, const char *kind, struct err *e)
 {

@@ -26,6 +26,18 @@ int nsc_ask_many(struct nsc *n, const char *label, const json_t *choices, json_t
 int nsc_ask_option(struct nsc *n, const char *option, const char *label, const char *def,
 		   nsc_check *check, struct err *e);
 
+/* ---- questions that several commands ask (nsc_ask_parts.c) */
+/* A check: the answer is not empty. */
+nsc_check nsc_ask_some;
+/* One of those that there are: the only one is not asked for. *out: free it. */
+int nsc_ask_account(struct nsc *n, const char *def, char **out, struct err *e);
+int nsc_ask_user(struct nsc *n, const char *account, char **out, struct err *e);
+/* Options start and expiry. j NULL: claims that are not yet there. */
+int nsc_ask_times(struct nsc *n, const struct jwt *j, struct err *e);
+/* Which key signs, unless -K says so or there is only one. label NULL: the usual one. */
+int nsc_ask_signer(struct nsc *n, enum nkey_kind level, const char *label, struct err *e);
+
+/* ---- what each command asks */
 /* Asks what the command asks for (nsc_interactive.c), with the claims that it is about in
  * n; account: the one that was given, or NULL. */
 int nsc_interactive(struct nsc *n, enum nsc_need need, const char *account, struct err *e);
@@ -35,10 +47,5 @@ nsc_questions nsc_ask_add_import, nsc_ask_add_export, nsc_ask_edit_export, nsc_a
 	nsc_ask_delete_import, nsc_ask_generate_activation, nsc_ask_revoke_user,
 	nsc_ask_unrevoke_user, nsc_ask_revoke_activation, nsc_ask_unrevoke_activation, nsc_ask_push,
 	nsc_ask_pull, nsc_ask_init;
-/* Which key signs, unless -K says so or there is only one. label NULL: the usual one. */
-int nsc_ask_signer(struct nsc *n, enum nkey_kind level, const char *label, struct err *e);
-int nsc_ask_account(struct nsc *n, const char *def, char **out, struct err *e);
-int nsc_ask_user(struct nsc *n, const char *account, char **out, struct err *e);
-int nsc_ask_times(struct nsc *n, const struct jwt *j, struct err *e);
 
 #endif

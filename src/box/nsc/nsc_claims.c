@@ -47,6 +47,7 @@ int nsc_apply_times(struct nsc *n, struct jwt *j, bool report, struct err *e)
 
 struct edit {
 	struct nsc *n;
+	bool (*how)(json_t *o, const char *key, const char *value);
 	json_t *o;
 	const char *key;
 	const char *said; /* "added pub \"%s\"", NULL: nothing */
@@ -71,32 +72,22 @@ static void said(const struct edit *x, const char *value)
 	nsc_ok(x->n, "%.*s%s%s", (int)(mark - x->said), x->said, copy, mark + 2);
 }
 
-static int add_tag(void *arg, const char *value, struct err *e)
+static int change(void *arg, const char *value, struct err *e)
 {
 	const struct edit *x = arg;
 
 	(void)e;
-	claims_add_tag(x->o, x->key, value);
-	said(x, value);
-	return 0;
-}
-
-static int remove_tag(void *arg, const char *value, struct err *e)
-{
-	const struct edit *x = arg;
-
-	(void)e;
-	claims_remove_tag(x->o, x->key, value);
+	x->how(x->o, x->key, value);
 	said(x, value);
 	return 0;
 }
 
 int nsc_apply_tags(struct nsc *n, struct jwt *j, struct err *e)
 {
-	struct edit x = {n, j->nats, "tags", "added tag \"%s\"", true};
-	struct edit y = {n, j->nats, "tags", "removed tag \"%s\"", true};
+	struct edit x = {n, claims_add_tag, j->nats, "tags", "added tag \"%s\"", true};
+	struct edit y = {n, claims_remove_tag, j->nats, "tags", "removed tag \"%s\"", true};
 
-	if (nsc_each(n->c, "tag", add_tag, &x, e) || nsc_each(n->c, "rm-tag", remove_tag, &y, e))
+	if (nsc_each(n->c, "tag", change, &x, e) || nsc_each(n->c, "rm-tag", change, &y, e))
 		return -1;
 	claims_sort(j->nats, "tags");
 	return 0;
@@ -144,26 +135,6 @@ static int check_subjects(struct nsc *n, struct err *e)
 	return 0;
 }
 
-static int add_plain(void *arg, const char *value, struct err *e)
-{
-	const struct edit *x = arg;
-
-	(void)e;
-	claims_add(x->o, x->key, value);
-	said(x, value);
-	return 0;
-}
-
-static int remove_plain(void *arg, const char *value, struct err *e)
-{
-	const struct edit *x = arg;
-
-	(void)e;
-	claims_remove(x->o, x->key, value);
-	said(x, value);
-	return 0;
-}
-
 /* --allow-pub-response[=N], --response-ttl, --rm-response-perms. 1: all is done. */
 static int responses(struct nsc *n, json_t *o, struct err *e)
 {
@@ -206,12 +177,11 @@ int nsc_apply_permissions(struct nsc *n, json_t *o, struct err *e)
 		return r < 0 ? -1 : 0;
 	for (size_t i = 0; i < 4; i++) {
 		const struct perm *p = &perms[i];
-		struct edit x = {n, claims_obj(o, p->side), p->list, p->added, false};
-		struct edit y = {n, x.o, p->list, p->removed, false};
+		struct edit x = {n, claims_add, claims_obj(o, p->side), p->list, p->added, false};
+		struct edit y = {n, claims_remove, x.o, p->list, p->removed, false};
 
-		if (nsc_each(n->c, p->option, add_plain, &x, e) ||
-		    nsc_each(n->c, p->both, add_plain, &x, e) ||
-		    nsc_each(n->c, "rm", remove_plain, &y, e))
+		if (nsc_each(n->c, p->option, change, &x, e) ||
+		    nsc_each(n->c, p->both, change, &x, e) || nsc_each(n->c, "rm", change, &y, e))
 			return -1;
 		claims_sort(x.o, p->list);
 	}
@@ -246,7 +216,6 @@ static int conn_type(void *arg, const char *value, struct err *e)
 {
 	static const char *const types[] = {"LEAFNODE", "MQTT",	       "STANDARD",  "WEBSOCKET",
 					    "MQTT_WS",	"LEAFNODE_WS", "IN_PROCESS"};
-	struct edit *x = arg;
 	CLEAN(free) char *v = strdup(value);
 	bool known = false;
 
@@ -257,8 +226,7 @@ static int conn_type(void *arg, const char *value, struct err *e)
 		known |= strcmp(types[i], v) == 0;
 	if (!known)
 		return err_set(e, ERR_BAD_INPUT, "unknown connection type %s", v);
-	return x->key ? add_plain(arg, v, e)
-		      : (x->key = "allowed_connection_types", remove_plain(arg, v, e));
+	return change(arg, v, e);
 }
 
 static bool clock_time(const char *s, size_t len)
@@ -310,16 +278,17 @@ static int remove_time(void *arg, const char *value, struct err *e)
 
 static int networks(struct nsc *n, json_t *o, struct err *e)
 {
-	struct edit src = {n, o, "src", "added src network %s", false};
-	struct edit rm = {n, o, "src", "removed src network %s", false};
-	struct edit type = {n, o, "allowed_connection_types", "added connection type %s", false};
-	struct edit untype = {n, o, NULL, "removed connection type %s", false};
+	struct edit src = {n, claims_add_tag, o, "src", "added src network %s", false};
+	struct edit rm = {n, claims_remove_tag, o, "src", "removed src network %s", false};
+	const char *types = "allowed_connection_types";
+	struct edit type = {n, claims_add, o, types, "added connection type %s", false};
+	struct edit untype = {n, claims_remove, o, types, "removed connection type %s", false};
 	struct edit times = {.n = n, .o = o};
 
 	if (nsc_each(n->c, "conn-type", conn_type, &type, e) ||
 	    nsc_each(n->c, "rm-conn-type", conn_type, &untype, e) ||
-	    nsc_each(n->c, "source-network", add_tag, &src, e) ||
-	    nsc_each(n->c, "rm-source-network", remove_tag, &rm, e) ||
+	    nsc_each(n->c, "source-network", change, &src, e) ||
+	    nsc_each(n->c, "rm-source-network", change, &rm, e) ||
 	    nsc_each(n->c, "time", add_time, &times, e) ||
 	    nsc_each(n->c, "rm-time", remove_time, &times, e))
 		return -1;

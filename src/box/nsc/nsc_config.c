@@ -1,7 +1,6 @@
 /* Where things are: options, environment, nsc.json, and the working directory. */
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,59 +10,9 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "box/nsc/nsc.h"
-#include "box/nsc/nsc_ask.h"
 #include "nkey/claims.h"
 
 #define CONFIG_MAX 65536
-
-char *nsc_path(const char *fmt, ...)
-{
-	char *s = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(&s, fmt, ap) < 0)
-		s = NULL;
-	va_end(ap);
-	return s;
-}
-
-/* NULL when it is not set: nothing is then put into the root directory instead. */
-static const char *home(void)
-{
-	const char *h = getenv("HOME");
-
-	return h && *h == '/' ? h : NULL;
-}
-
-char *nsc_expand(const char *path)
-{
-	char cwd[PATH_MAX];
-	char *s;
-
-	if (home() && path[0] == '~' && (path[1] == '/' || path[1] == '\0'))
-		s = nsc_path("%s%s", home(), path + 1);
-	else if (path[0] == '/')
-		s = strdup(path);
-	else if (getcwd(cwd, sizeof(cwd)))
-		s = nsc_path("%s/%s", cwd, strncmp(path, "./", 2) == 0 ? path + 2 : path);
-	else
-		return NULL;
-	size_t n = s ? strlen(s) : 0;
-
-	while (n > 1 && (s[n - 1] == '/' || (s[n - 1] == '.' && s[n - 2] == '/')))
-		s[--n] = '\0';
-	return s;
-}
-
-char *nsc_abbrev(const char *path)
-{
-	size_t n = home() ? strlen(home()) : 0;
-
-	if (n > 1 && strncmp(path, home(), n) == 0)
-		return nsc_path("~%s", path + n);
-	return strdup(path);
-}
 
 static bool exists(const char *path)
 {
@@ -75,11 +24,11 @@ static char *place(const char *variable, const char *fallback, const char *what,
 		   const char *probe)
 {
 	const char *x = getenv(variable);
-	CLEAN(free) char *base = x && *x  ? strdup(x)
-				 : home() ? nsc_path("%s/%s", home(), fallback)
-					  : NULL;
+	CLEAN(free) char *base = x && *x      ? strdup(x)
+				 : nsc_home() ? nsc_path("%s/%s", nsc_home(), fallback)
+					      : NULL;
 	CLEAN(free) char *now = base ? nsc_path("%s/nats/nsc%s", base, what) : NULL;
-	CLEAN(free) char *before = home() ? nsc_path("%s/%s", home(), old) : NULL;
+	CLEAN(free) char *before = nsc_home() ? nsc_path("%s/%s", nsc_home(), old) : NULL;
 	CLEAN(free) char *now_probe = now ? nsc_path("%s%s", now, probe) : NULL;
 	CLEAN(free) char *before_probe = before ? nsc_path("%s%s", before, probe) : NULL;
 
@@ -269,10 +218,10 @@ int nsc_config_save(struct nsc *n, struct err *e)
 
 static int no_place(struct err *e)
 {
-	return home() ? err_set(e, ERR_NOMEM, NULL)
-		      : err_set(e, ERR_CONFIG,
-				"HOME is not set: set it, or give -H DIR (or --config-dir, "
-				"--data-dir and --keystore-dir)");
+	return nsc_home() ? err_set(e, ERR_NOMEM, NULL)
+			  : err_set(e, ERR_CONFIG,
+				    "HOME is not set: set it, or give -H DIR (or --config-dir, "
+				    "--data-dir and --keystore-dir)");
 }
 
 /* Whether a command reads claims and writes them again. */
@@ -478,13 +427,14 @@ int nsc_load(struct nsc *n, struct cli *c, enum nsc_need need, const char *accou
 
 int nsc_begin(struct nsc *n, struct cli *c, enum nsc_need need, const char *account, struct err *e)
 {
+	const struct nsc_program *p = c->ctx;
 	CLEAN(free) char *picked = NULL;
 
 	if (!cli_has(c, "interactive"))
 		return nsc_load(n, c, need, account, true, e);
 	/* Nobody waits while somebody thinks: the answers are used on what is there then. */
 	if (nsc_load(n, c, need == NSC_ACCOUNT ? NSC_OPERATOR : need, NULL, false, e) ||
-	    nsc_interactive(n, need, account, e))
+	    p->interactive(n, need, account, e))
 		return -1;
 	if (need == NSC_ACCOUNT) {
 		picked = strdup(n->account);

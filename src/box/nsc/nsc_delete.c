@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "box/nsc/nsc.h"
+#include "box/nsc/nsc_server.h"
 #include "nkey/claims.h"
 
 struct what {

@@ -31,20 +31,6 @@ char *nsc_known_operator(const char *name)
 	return NULL;
 }
 
-int nsc_operator_signed(const struct jwt *j, const struct jwt *stored, struct err *e)
-{
-	const char *by = jwt_str(j, "iss"), *sub = jwt_str(j, "sub");
-
-	/* Anyone can name a signing key in claims that it signs itself. */
-	if (strcmp(by, sub) == 0 || (stored->root && strcmp(jwt_str(stored, "sub"), sub) == 0 &&
-				     claims_has(stored->nats, "signing_keys", by)))
-		return 0;
-	return err_set(e, ERR_NOT_VERIFIED,
-		       "the operator jwt is not signed by the operator %s but by %s, which no "
-		       "operator jwt that is stored here lists as its signing key",
-		       sub, by);
-}
-
 /* Text of a file, a URL, or a well-known operator when there is no such file. */
 static int load(const char *source, struct buf *text, struct err *e)
 {

@@ -11,19 +11,6 @@
 
 /* ---- checks of answers */
 
-static int some(struct nsc *n, const char *text, struct err *e)
-{
-	(void)n;
-	return *text ? 0 : err_set(e, ERR_BAD_INPUT, "value is too short");
-}
-
-static int is_time(struct nsc *n, const char *text, struct err *e)
-{
-	int64_t t;
-
-	return *text ? nsc_time(n, "the time", text, &t, e) : 0;
-}
-
 static int is_number(struct nsc *n, const char *text, struct err *e)
 {
 	int64_t v;
@@ -74,65 +61,6 @@ static int is_account_sk(struct nsc *n, const char *text, struct err *e)
 }
 
 /* ---- parts that commands share */
-
-int nsc_ask_account(struct nsc *n, const char *def, char **out, struct err *e)
-{
-	CLEAN(json) json_t *names = nsc_accounts(n, e);
-	size_t i = 0;
-
-	if (!names)
-		return -1;
-	if (!json_array_size(names))
-		return err_set(e, ERR_NOT_FOUND, "no accounts defined - add one first");
-	if (json_array_size(names) > 1 && nsc_ask_one(n, "select account", def, names, &i, e))
-		return -1;
-	*out = strdup(json_string_value(json_array_get(names, i)));
-	return *out ? 0 : err_set(e, ERR_NOMEM, NULL);
-}
-
-int nsc_ask_user(struct nsc *n, const char *account, char **out, struct err *e)
-{
-	CLEAN(json) json_t *names = nsc_users(n, account, e);
-	size_t i = 0;
-
-	if (!names)
-		return -1;
-	if (!json_array_size(names))
-		return err_set(e, ERR_NOT_FOUND,
-			       "account \"%s\" doesn't have any users - add one first", account);
-	if (json_array_size(names) > 1 && nsc_ask_one(n, "select user", "", names, &i, e))
-		return -1;
-	*out = strdup(json_string_value(json_array_get(names, i)));
-	return *out ? 0 : err_set(e, ERR_NOMEM, NULL);
-}
-
-/* j NULL: claims that are not yet there. */
-int nsc_ask_times(struct nsc *n, const struct jwt *j, struct err *e)
-{
-	int64_t until = 0;
-	char at[64];
-
-	if (nsc_ask_option(n, "start", "valid from", nsc_date(at, j ? jwt_int(j, "nbf") : 0),
-			   is_time, e) ||
-	    nsc_ask_option(n, "expiry", "valid until (0 is always)",
-			   nsc_date(at, j ? jwt_int(j, "exp") : 0), is_time, e))
-		return -1;
-	const char *text = cli_str(n->c, "expiry");
-	bool sure = true;
-
-	if (!text || !*text)
-		return 0;
-	if (nsc_time(n, "expiry", text, &until, e))
-		return -1;
-	if (until == 0 || until >= n->now)
-		return 0;
-	CLEAN(free) char *label = nsc_path("expiry \"%s\" is in the past (%s) - are you sure?",
-					   text, nsc_when(at, n->now, until));
-
-	if (!label || nsc_ask_yes(n, label, false, &sure, e))
-		return label ? -1 : err_set(e, ERR_NOMEM, NULL);
-	return sure ? 0 : err_set(e, ERR_BAD_INPUT, "expiry \"%s\" is in the past (%s)", text, at);
-}
 
 /* "first" and then "another" until no: values of an option. */
 static int more(struct nsc *n, const char *option, const char *first, const char *another,
@@ -186,7 +114,7 @@ static int ask_generic(struct nsc *n, const struct jwt *j, struct err *e)
 	    fewer(n, "rm-tag", "remove tags", false, "select tags to remove", tags, e))
 		return -1;
 	return more(n, "tag", have ? "add another tags" : "add a tags", "add another tags",
-		    "enter a tags", false, some, e);
+		    "enter a tags", false, nsc_ask_some, e);
 }
 
 static int ask_number(struct nsc *n, const char *option, const json_t *o, const char *key,
@@ -226,49 +154,6 @@ static int ask_bool(struct nsc *n, const char *option, const char *label, bool d
 	return cli_set(n->c, option, yes ? "true" : "false", e);
 }
 
-static int other_signer(struct nsc *n, const char *text, struct err *e)
-{
-	CLEAN(nkey) struct nkey k = {0};
-
-	if (nsc_key_resolve(n, text, 0xff, &k, e))
-		return -1;
-	return k.secret ? 0 : err_set(e, ERR_BAD_NKEY, "its seed is needed");
-}
-
-int nsc_ask_signer(struct nsc *n, enum nkey_kind level, const char *label, struct err *e)
-{
-	CLEAN(json) json_t *keys = nsc_signers(n, level), *list = json_array();
-	const char *given = cli_str(n->c, "private-key"), *pub;
-	bool missing = false;
-	json_t *v;
-	size_t i;
-
-	if (given && *given)
-		return 0;
-	json_array_foreach(keys, i, v)
-	{
-		if (nsc_key_has(n, json_string_value(v)))
-			json_array_append(list, v);
-		else
-			missing = true;
-	}
-	/* Users are signed with what is there. */
-	missing = missing && level == NKEY_OPERATOR;
-	if (json_array_size(list) < 2 && !missing)
-		return 0;
-	size_t other = json_array_size(list);
-
-	if (missing)
-		json_array_append_new(list, json_string("Other..."));
-	if (nsc_ask_one(n, label ? label : "select the key to use for signing", "", list, &i, e))
-		return -1;
-	pub = json_string_value(json_array_get(list, i));
-	if (i < other)
-		return cli_set(n->c, "private-key", pub, e);
-	return nsc_ask_option(n, "private-key", "path to signer nkey or nkey", NULL, other_signer,
-			      e);
-}
-
 /* ---- add */
 
 /* "generate an … nkey", or which. */
@@ -290,7 +175,7 @@ static int ask_key(struct nsc *n, const char *option, const char *what, nsc_chec
 /* Option name, of which an operand is the other form. */
 static int ask_name(struct nsc *n, const char *label, struct err *e)
 {
-	return nsc_ask_option(n, "name", label, nsc_name_arg(n->c, "name"), some, e);
+	return nsc_ask_option(n, "name", label, nsc_name_arg(n->c, "name"), nsc_ask_some, e);
 }
 
 static int ask_add_operator(struct nsc *n, struct err *e)
@@ -302,7 +187,7 @@ static int ask_add_operator(struct nsc *n, struct err *e)
 	if (import)
 		return cli_set(n->c, "sys", NULL, e) ||
 				       nsc_ask_option(n, "url", "path or url for operator jwt",
-						      NULL, some, e)
+						      NULL, nsc_ask_some, e)
 			       ? -1
 			       : 0;
 	if (cli_set(n->c, "url", NULL, e) || ask_name(n, "operator name", e) ||

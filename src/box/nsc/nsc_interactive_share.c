@@ -17,12 +17,6 @@ static int is_subject(struct nsc *n, const char *text, struct err *e)
 	return jwt_fatal(issues) ? err_set(e, ERR_BAD_INPUT, "%s", jwt_fatal(issues)) : 0;
 }
 
-static int some(struct nsc *n, const char *text, struct err *e)
-{
-	(void)n;
-	return *text ? 0 : err_set(e, ERR_BAD_INPUT, "value is too short");
-}
-
 static int is_sampling(struct nsc *n, const char *text, struct err *e)
 {
 	int64_t v;
@@ -126,7 +120,8 @@ int nsc_ask_add_export(struct nsc *n, struct err *e)
 	if (ask_type(n, was ? "service" : "stream", &service, e) ||
 	    nsc_ask_option(n, "subject", "subject", NULL, is_subject, e) ||
 	    nsc_ask_option(n, "name", "name",
-			   cli_str(n->c, "subject") ? cli_str(n->c, "subject") : "", some, e) ||
+			   cli_str(n->c, "subject") ? cli_str(n->c, "subject") : "", nsc_ask_some,
+			   e) ||
 	    ask_private(n, service, private, e) ||
 	    (service &&
 	     (ask_service(n, NULL, e) || set_bool(n, "allow-trace", "allow tracing", false, e))))
@@ -171,7 +166,7 @@ int nsc_ask_edit_export(struct nsc *n, struct err *e)
 	/* The subject says which one it is, so it stays. */
 	if (cli_set(n->c, "subject", claims_str(x, "subject"), e) ||
 	    ask_type(n, claims_str(x, "type"), &service, e) ||
-	    nsc_ask_option(n, "name", "name", claims_str(x, "name"), some, e) ||
+	    nsc_ask_option(n, "name", "name", claims_str(x, "name"), nsc_ask_some, e) ||
 	    ask_private(n, service, claims_bool(x, "token_req"), e) ||
 	    (service && ask_service(n, x, e)) || nsc_ask_signer(n, NKEY_OPERATOR, NULL, e) ||
 	    nsc_ask_option(n, "description", "Export Description", claims_str(x, "description"),
@@ -315,7 +310,7 @@ static int ask_manual(struct nsc *n, bool *token, struct err *e)
 		return -1;
 	*token = !public;
 	if (!public)
-		return nsc_ask_option(n, "token", "token path or url", NULL, some, e);
+		return nsc_ask_option(n, "token", "token path or url", NULL, nsc_ask_some, e);
 	if (nsc_ask_option(n, "src-account", "src-account public key", NULL, is_account, e) ||
 	    nsc_ask_option(n, "remote-subject", "remote subject", NULL, is_subject, e) ||
 	    nsc_ask_yes(n, "is import a service", true, &service, e))
@@ -334,7 +329,7 @@ int nsc_ask_add_import(struct nsc *n, struct err *e)
 	remote = cli_str(n->c, "remote-subject");
 	if (service && done)
 		local = remote;
-	if (!token && nsc_ask_option(n, "name", "name", remote, some, e))
+	if (!token && nsc_ask_option(n, "name", "name", remote, nsc_ask_some, e))
 		return -1;
 	if (nsc_ask_option(n, "local-subject", "local subject", local, NULL, e) ||
 	    (local && !cli_has(n->c, "local-subject") && cli_set(n->c, "local-subject", local, e)))
@@ -620,7 +615,7 @@ int nsc_ask_init(struct nsc *n, struct err *e)
 	if (cli_has(n->c, "dir") || *name || cli_has(n->c, "url") ||
 	    cli_has(n->c, "remote-operator"))
 		return 0;
-	if (nsc_ask_option(n, "dir", "enter a configuration directory", n->root, some, e) ||
+	if (nsc_ask_option(n, "dir", "enter a configuration directory", n->root, nsc_ask_some, e) ||
 	    nsc_ask_one(n, "Select an operator", "Create Operator", choices, &i, e) ||
 	    (i == 0 && cli_set(n->c, "remote-operator", "synadia", e)) ||
 	    (i == 2 && nsc_ask_option(n, "url", "Operator URL", NULL, is_server, e)))

@@ -303,7 +303,8 @@ int nsc_server_pull(struct nsc *n, bool all, struct err *e)
 
 /* ---- accounts of a managed operator */
 
-int nsc_server_sync(struct nsc *n, const char *name, const struct buf *raw, struct err *e)
+/* Writes the account in use, pushes it and takes what the server made of it. */
+static int sync_account(struct nsc *n, const char *name, const struct buf *raw, struct err *e)
 {
 	CLEAN(free) char *page = account_page(jwt_str(&n->ac, "sub"));
 	struct bytes token = {raw->p, raw->len}, answer;
@@ -326,5 +327,29 @@ int nsc_server_sync(struct nsc *n, const char *name, const struct buf *raw, stru
 		}
 	}
 	nsc_say(n, NSC_WARN, "perform push/pull again or exchange self-signed JWT manually");
+	return 0;
+}
+
+int nsc_write_account(struct nsc *n, const struct nkey *signer, struct err *e)
+{
+	/* Signing makes the claims anew: nothing of theirs may be borrowed over it. */
+	CLEAN(free) char *name = strdup(jwt_str(&n->ac, "name"));
+
+	if (!name)
+		return err_set(e, ERR_NOMEM, NULL);
+	CLEAN(buf) struct buf token = {0};
+
+	buf_init(&token, JWT_MAX);
+	if (jwt_encode(&n->ac, signer, n->now, &token, e))
+		return -1;
+	if (n->managed && nsc_is_url(jwt_nats_str(&n->op, "account_server_url")))
+		return sync_account(n, name, &token, e);
+	if (nsc_write_raw(n, (const char *)token.p, token.len, name, NULL, e))
+		return -1;
+	if (n->managed)
+		nsc_say(n, NSC_WARN,
+			"unable to push to \"%s\" - operator doesn't set an account server url or "
+			"manual exchange necessary",
+			jwt_str(&n->op, "name"));
 	return 0;
 }

@@ -23,14 +23,16 @@ enum nsc_status nsc_server_push(struct nsc *n, json_t *node, const char *below, 
 void nsc_server_push_account(struct nsc *n, const char *name);
 /* Pull of the operator and all accounts, or of the account in use; reports. */
 int nsc_server_pull(struct nsc *n, bool all, struct err *e);
-/* Writes the account in use, pushes it and takes what the server made of it. */
-int nsc_server_sync(struct nsc *n, const char *name, const struct buf *raw, struct err *e);
+/* Signs and writes the account in use. That of a managed operator is pushed, and what the
+ * server made of it taken; without a server there is a warning. */
+int nsc_write_account(struct nsc *n, const struct nkey *signer, struct err *e);
 
+/* ---- whether it may be stored (nsc_take.c) */
 /* Stores an account's token unless it is another's, older, or of no known signer. name: the
- * account it must be, NULL: any. (nsc_push.c) */
+ * account it must be, NULL: any. */
 int nsc_take(struct nsc *n, const char *token, size_t len, const char *name, struct err *e);
 /* Whether an operator's JWT is signed by itself or by a signing key that the stored one
- * (root NULL: none) lists. Error: NOT_VERIFIED. (nsc_import.c) */
+ * (root NULL: none) lists. Error: NOT_VERIFIED. */
 int nsc_operator_signed(const struct jwt *j, const struct jwt *stored, struct err *e);
 
 /* ---- operators from elsewhere (nsc_import.c) */

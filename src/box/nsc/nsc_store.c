@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "box/nsc/nsc.h"
-#include "box/nsc/nsc_server.h"
 #include "nkey/claims.h"
 
 int nsc_name(const char *kind, const char *name, struct err *e)
@@ -128,30 +127,6 @@ int nsc_write(struct nsc *n, struct jwt *j, const struct nkey *signer, const cha
 	if (jwt_encode(j, signer, n->now, &token, e))
 		return -1;
 	return nsc_write_raw(n, (const char *)token.p, token.len, account, user, e);
-}
-
-int nsc_write_account(struct nsc *n, const struct nkey *signer, struct err *e)
-{
-	/* Signing makes the claims anew: nothing of theirs may be borrowed over it. */
-	CLEAN(free) char *name = strdup(jwt_str(&n->ac, "name"));
-
-	if (!name)
-		return err_set(e, ERR_NOMEM, NULL);
-	CLEAN(buf) struct buf token = {0};
-
-	buf_init(&token, JWT_MAX);
-	if (jwt_encode(&n->ac, signer, n->now, &token, e))
-		return -1;
-	if (n->managed && nsc_is_url(jwt_nats_str(&n->op, "account_server_url")))
-		return nsc_server_sync(n, name, &token, e);
-	if (nsc_write_raw(n, (const char *)token.p, token.len, name, NULL, e))
-		return -1;
-	if (n->managed)
-		nsc_say(n, NSC_WARN,
-			"unable to push to \"%s\" - operator doesn't set an account server url or "
-			"manual exchange necessary",
-			jwt_str(&n->op, "name"));
-	return 0;
 }
 
 json_t *nsc_entries(const char *dir, const char *suffix,

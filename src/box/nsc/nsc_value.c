@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "box/nsc/nsc.h"
+#include "crypto/crypto.h"
 
 /* "2d", "-3M": from now, by the calendar. */
 static bool interval(int64_t now, const char *text, int64_t *out)
@@ -262,4 +263,18 @@ const char *nsc_name_arg(const struct cli *c, const char *option)
 	const char *v = cli_str(c, option);
 
 	return v && *v ? v : c->argc > 0 ? c->argv[0] : "";
+}
+
+char *nsc_random_name(void)
+{
+	static const char *const how[] = {"brave", "calm",  "clever", "eager", "gentle", "happy",
+					  "keen",  "lucid", "merry",  "quiet", "swift",	 "wise"};
+	static const char *const who[] = {"abel",    "boole",	"cantor", "diffie", "euler",
+					  "fermat",  "galois",	"gauss",  "hopper", "lovelace",
+					  "noether", "shannon", "turing", "wiles"};
+	uint8_t r[2];
+
+	crypto_random(r, sizeof(r));
+	return nsc_path("%s_%s", how[r[0] % (sizeof(how) / sizeof(how[0]))],
+			who[r[1] % (sizeof(who) / sizeof(who[0]))]);
 }
