@@ -45,7 +45,7 @@ hsm_node() { hsm_log | grep -F 'msg="connected to NATS" server=' | tail -1 | gre
 # sign NODE: a signature through that node, verified
 sign() {
 	echo "through $1" >"$W/msg"
-	on box hsm --server "tls://$1:4222" sign demo <"$W/msg" >"$W/sig" &&
+	on box hsm --timeout 60 --server "tls://$1:4222" sign demo <"$W/msg" >"$W/sig" &&
 		openssl dgst -sha256 -verify "$W/demo.pem" -signature "$W/sig" "$W/msg"
 }
 other() { for n in nats-3 nats-2 nats-1; do [ "$n" = "$1" ] || { echo $n && return; }; done; }

@@ -80,6 +80,7 @@ closure() {
 box() {
 	local e=$1
 	shift
+	[ "$1" != hsm ] || set -- hsm --timeout 60 "${@:2}"
 	"$e" run --rm "${hardened[@]}" --network "$CT-n$e" -v "$CT-box$e:/nsc" -v "$S:/keys:ro" \
 		-e NATS_URL="nats://$CT-nats$e:4222" -e HSM_NKEY=/keys/admin.nk -e NATS_NKEY=/keys/admin.nk \
 		signbox/box "$@"
@@ -89,7 +90,7 @@ sign() {
 	shift
 	"$e" run --rm "${hardened[@]}" --network "$CT-n$e" -v "$S:/keys:ro" -v "$W/work:/files" \
 		-e NATS_URL="nats://$CT-nats$e:4222" -e HSM_IDENTITY="${IDENTITY:-@/keys/identity}" \
-		-e HSM_NKEY=/keys/alice.nk -e SIGN_DEADLINE="${DEADLINE:-20}" "$CT-sign" "$@"
+		-e HSM_NKEY=/keys/alice.nk -e SIGN_DEADLINE="${DEADLINE:-60}" "$CT-sign" "$@"
 }
 nk() { "$1" run --rm -v "$S:/keys:ro" signbox/box nk "${@:2}"; }
 
@@ -114,7 +115,7 @@ service() {
 	check "$e: the configuration of the example is right"
 	like '… and in force' "$out" 'sessions_per_user.* 16'
 	start "$e" "hsm$e" "${HSM[@]}" "$CT-hsm"
-	ok "$e: the example's hsm gets healthy" wait_healthy "$e" "hsm$e" 60
+	ok "$e: the example's hsm gets healthy" wait_healthy "$e" "hsm$e"
 	[ "$rc" = 0 ] || { logs "$e" "hsm$e" | tail -5 | sed 's/^/# /' && return 1; }
 	"$e" exec "$CT-hsm$e" /usr/bin/hsmd identity >"$S/identity"
 	{

@@ -64,7 +64,7 @@ shown() {
 # asked again, what makes something runs once. Variables stay for the next command.
 run_command() { # FILE WANT PATH-PREFIX
 	local i vars=$3/vars
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	for i in {1..40}; do
 		run timeout 120 env PATH="$3:$PATH" bash -c "
 			BASE_NAMES=\$(compgen -v)
 			[ ! -e '$vars' ] || . '$vars'

@@ -8,6 +8,7 @@
 box() {
 	local e=$1 user=$2
 	shift 2
+	[ "$1" != hsm ] || set -- hsm --timeout 60 "${@:2}"
 	"$e" run --rm "${hardened[@]}" --network "$CT-n$e" -v "$CT-box$e:/nsc" -v "$S:/keys:ro" \
 		-e NATS_URL="nats://$CT-nats$e:4222" -e HSM_NKEY="/keys/$user.nk" -e NATS_NKEY="/keys/$user.nk" \
 		signbox/box "$@"
@@ -51,7 +52,7 @@ service() {
 	start "$e" "nats$e" "${hardened[@]}" --network "$CT-n$e" \
 		-v "$S/nats.conf:/etc/nats/nats-server.conf:ro" signbox/nats
 	start_hsm "$e" || return
-	ok "$e: hsm gets healthy: read-only, without capabilities" wait_healthy "$e" "hsm$e" 60
+	ok "$e: hsm gets healthy: read-only, without capabilities" wait_healthy "$e" "hsm$e"
 	[ "$rc" = 0 ] || logs "$e" "hsm$e" | tail -20 | sed 's/^/# /'
 
 	run "$e" exec "$CT-hsm$e" /usr/bin/hsmd identity
@@ -66,7 +67,7 @@ service() {
 	is 'then its state is' "$(jq -r .state <<<"$out")" operational
 	echo 'a message' | "$e" run --rm -i "${hardened[@]}" --network "$CT-n$e" -v "$CT-box$e:/nsc" -v "$S:/keys:ro" \
 		-e NATS_URL="nats://$CT-nats$e:4222" -e HSM_NKEY=/keys/alice.nk -e NATS_NKEY=/keys/alice.nk \
-		signbox/box hsm sign release >"$W/sig" 2>"$W/err"
+		signbox/box hsm --timeout 60 sign release >"$W/sig" 2>"$W/err"
 	box "$e" alice hsm key pub release >"$W/pub.pem" 2>>"$W/err"
 	echo 'a message' >"$W/msg"
 	ok 'openssl verifies what the operator had signed' \
@@ -77,7 +78,7 @@ service() {
 	is 'SIGTERM ends it with status 0' "$("$e" inspect -f '{{.State.ExitCode}}' "$CT-hsm$e")" 0
 	"$e" rm "$CT-hsm$e" >/dev/null
 	start_hsm "$e"
-	wait_healthy "$e" "hsm$e" 60
+	wait_healthy "$e" "hsm$e"
 	run box "$e" admin hsm state --json
 	is 'another container on the same volume starts' "$(jq -r .state <<<"$out")" locked
 	ok 'unlock' box "$e" admin hsm unlock --passphrase-file /keys/passphrase

@@ -14,8 +14,8 @@
 #   volume ENGINE NAME             a volume with that name
 #   logs ENGINE NAME               what a container has printed, both streams
 #   dbg ENGINE                     array DBG: options that mount the image busybox at /dbg
-#   wait_for SECONDS COMMAND…      until it succeeds
-#   wait_healthy ENGINE NAME [S]   until the image's own health check succeeds (30 s)
+#   wait_for SECONDS COMMAND…      until it succeeds; a minute at least
+#   wait_healthy ENGINE NAME [S]   until the image's own health check succeeds (120 s)
 #   keep_gateway ENGINE NETWORK    before containers on it are stopped and others go on
 #
 # Checks, each one line of TAP; after a failure come the outputs:
@@ -95,8 +95,9 @@ dbg() {
 	DBG=(-v "$CT_DIR/dbg:/dbg:ro")
 }
 
+# a busy machine gets a minute at least
 wait_for() {
-	local until=$((SECONDS + $1))
+	local until=$((SECONDS + ($1 > 60 ? $1 : 60)))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$until" ] || return 1
@@ -111,7 +112,7 @@ is_healthy() {
 	*) [ "$("$1" inspect -f '{{.State.Health.Status}}' "$CT-$2")" = healthy ] ;;
 	esac
 }
-wait_healthy() { wait_for "${3:-30}" is_healthy "$1" "$2"; }
+wait_healthy() { wait_for "${3:-120}" is_healthy "$1" "$2"; }
 
 # podman's bridge takes the lowest hardware address of those on it: when that container goes,
 # the name server behind the old address is lost for up to 40 s, until the others ask for it

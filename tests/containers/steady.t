@@ -45,7 +45,8 @@ down() { compose down --volumes; }
 
 load_log() { "$AT" logs "$CT-load$AT" 2>/dev/null; }
 last() { load_log | tail -1 | jq "$1"; }
-flows() { [ "$(last .second)" -gt "$1" ] && [ "$(last .waiting)" -lt $((RATE / 10)) ]; }
+flows() { [ "$(last .second)" -gt "$1" ] && [ "$(last .waiting)" -lt "$RATE" ]; }
+in_phase() { [ "$(last .phase)" = "$1" ]; }
 
 start_load() {
 	start "$1" "load$1" "${hardened[@]}" --network "$NET" -v "$SRC/build/test/e2e/steady:/steady:ro" \
@@ -59,7 +60,7 @@ disturb() {
 	local e=$AT second
 	PHASES+=("$1")
 	"$e" kill -s USR1 "$CT-load$e" >/dev/null
-	sleep 0.5
+	wait_for 60 in_phase $((${#PHASES[@]} - 1)) || result 1 "$e: a new phase"
 	second=$(last .second)
 	run "${@:2}"
 	[ "$rc" = 0 ] || { result 1 "$e: $1" || diag; }

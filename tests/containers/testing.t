@@ -16,7 +16,7 @@ seeds() { printed "$1" "$2" | grep -oE '\bSU[A-Z2-7]{56}\b|^  (device key|unlock
 
 # verified ENGINE CONTAINER KEY SIGNATURE: by openssl, with the public key that it gives
 verified() {
-	in_it "$1" "$2" hsm key pub "$3" >"$W/pub.pem" || return
+	in_it "$1" "$2" hsm --timeout 60 key pub "$3" >"$W/pub.pem" || return
 	case $3 in
 	demo-ed25519) openssl pkeyutl -verify -pubin -inkey "$W/pub.pem" -rawin -in "$msg" -sigfile "$4" ;;
 	demo-rsa) openssl dgst -sha256 -sigopt rsa_padding_mode:pss -verify "$W/pub.pem" -signature "$4" "$msg" ;;
@@ -29,9 +29,9 @@ signs() { # ENGINE CONTAINER [nats options]: by session and by the plain surface
 	shift 2
 	user=$(in_it "$e" "$c" nk -inkey /data/testing/operator.nk -pubout)
 	for k in demo-ed25519 demo-p256 demo-rsa; do
-		in_it "$e" "$c" hsm sign "$k" <"$msg" >"$W/sig" 2>"$W/err"
+		in_it "$e" "$c" hsm --timeout 60 sign "$k" <"$msg" >"$W/sig" 2>"$W/err"
 		ok "$e: hsm sign $k, verified by openssl" verified "$e" "$c" "$k" "$W/sig"
-		"$e" exec "$CT-$c$e" nats "$@" --timeout 20s req "hsm.as.$user.sign-json.$k" \
+		"$e" exec "$CT-$c$e" nats "$@" --timeout 60s req "hsm.as.$user.sign-json.$k" \
 			"{\"message\":\"$(base64 -w0 <"$msg")\"}" --raw >"$W/reply" 2>"$W/reply.err"
 		jq -r .signature "$W/reply" | base64 -d >"$W/sig2"
 		ok '… nats req, too' verified "$e" "$c" "$k" "$W/sig2"
@@ -45,7 +45,7 @@ alone() {
 	local e=$1 identity
 	volume "$e" "v$e"
 	start "$e" "one$e" -v "$CT-v$e:/data" "${hardened[@]}" -p 127.0.0.1::4222 signbox/hsm:testing || return
-	ok "$e: alone, read-only, without capabilities, it gets healthy" wait_healthy "$e" "one$e" 60 || logs "$e" "one$e" | tail -20
+	ok "$e: alone, read-only, without capabilities, it gets healthy" wait_healthy "$e" "one$e" || logs "$e" "one$e" | tail -20
 	like '… and warns' "$(logs "$e" "one$e")" 'NOT FOR PRODUCTION'
 	is '… its state has the warning' "$(in_it "$e" one hsm state --json | jq -c '[.state, (.warnings | index("testing") != null)]')" '["operational",true]'
 	seeds "$e" one >"$W/first"
@@ -61,7 +61,7 @@ alone() {
 	printed "$e" one | sed -n 's/^  NKey of the operator *//p' >"$W/operator.nk"
 	chmod 600 "$W/operator.nk"
 	identity=$(in_it "$e" one hsmd identity)
-	run env HSM_NKEY="$W/operator.nk" XDG_CONFIG_HOME="$W/config" "$BIN/signbox" hsm -s "nats://127.0.0.1:$port" \
+	run env HSM_NKEY="$W/operator.nk" XDG_CONFIG_HOME="$W/config" "$BIN/signbox" hsm --timeout 60 -s "nats://127.0.0.1:$port" \
 		--identity "$identity" sign demo-p256 "$msg" -o "$W/sig"
 	check '… from outside: at its published port, with the seed that it printed'
 	ok '… and openssl says so' verified "$e" one demo-p256 "$W/sig"
@@ -77,7 +77,7 @@ alone() {
 	run "$e" stop -t 10 "$CT-one$e"
 	is "$e: SIGTERM ends it with status 0" "$("$e" inspect -f '{{.State.ExitCode}}' "$CT-one$e")" 0
 	run "$e" start "$CT-one$e"
-	ok '… started again, it gets healthy' wait_healthy "$e" "one$e" 60
+	ok '… started again, it gets healthy' wait_healthy "$e" "one$e"
 	ok '… and warns again' wait_for 5 bash -c "[ \$($e logs $CT-one$e 2>&1 | grep -c 'NOT FOR PRODUCTION') = 2 ]"
 	seeds "$e" one >"$W/second"
 	ok '… and prints no secret again' cmp "$W/first" "$W/second"
@@ -85,7 +85,7 @@ alone() {
 	is '… with its keys' "$(in_it "$e" one hsm key ls --json | jq length)" 3
 	run "$e" rm -f "$CT-one$e"
 	start "$e" "two$e" -v "$CT-v$e:/data" "${hardened[@]}" signbox/hsm:testing
-	ok '… another container on its volume, too' wait_healthy "$e" "two$e" 60
+	ok '… another container on its volume, too' wait_healthy "$e" "two$e"
 	is '… prints none' "$(seeds "$e" two)" ''
 	is '… and is who it was' "$(in_it "$e" two hsmd identity)" "$identity"
 	"$e" rm -f "$CT-two$e" >/dev/null
@@ -123,7 +123,7 @@ own_broker() {
 	operator=$(in_it "$e" hsm nk -inkey /data/testing/operator.nk -pubout)
 	"$e" run --rm signbox/box nats-config --hsm "$service" -u "$operator:plain" -l 0.0.0.0:4222 >"$d/nats.conf"
 	start "$e" "nats$e" "${hardened[@]}" --network "$CT-n$e" -v "$d/nats.conf:/etc/nats/nats-server.conf:ro" signbox/nats
-	ok '… then the broker comes' wait_healthy "$e" "hsm$e" 60
+	ok '… then the broker comes' wait_healthy "$e" "hsm$e"
 	is '… it has none of its own' "$(of_container "$e" "hsm$e" nats-server)" ''
 	signs "$e" hsm -s "nats://$CT-nats$e:4222"
 	run "$e" stop -t 10 "$CT-hsm$e"

@@ -11,4 +11,4 @@ NATS_PORT=$(free_port)
 nats-server -a 127.0.0.1 -p "$NATS_PORT" >"$W/nats.log" 2>&1 &
 NATS_PID=$!
 wait_for 10 port_open "$NATS_PORT" || bail "nats-server does not start"
-timeout 120 "$T/e2e/client_fake" "nats://127.0.0.1:$NATS_PORT" "$W/epoch"
+timeout 400 "$T/e2e/client_fake" "nats://127.0.0.1:$NATS_PORT" "$W/epoch"

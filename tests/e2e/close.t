@@ -13,11 +13,11 @@ is "closing waits for the callback" "$("$T/e2e/hsm_many" close 50)" "rounds 50 c
 
 locks() {
 	for _ in $(seq 1 "$1"); do
-		hsm lock && hsm unlock --passphrase-file "$W/passphrase" || return
+		as admin lock && as admin unlock --passphrase-file "$W/passphrase" || return
 	done
 }
 states() {
-	for _ in $(seq 1 "$1"); do hsm state >/dev/null || return; done
+	for _ in $(seq 1 "$1"); do as admin state >/dev/null || return; done
 }
 states 200 >"$W/states" 2>&1 &
 states=$!
@@ -26,5 +26,5 @@ ok "30 times lock and unlock" locks 30
 wait $states
 is "while 200 clients come and go" "$?: $(sort -u "$W/states")" "0: "
 ok "hsmd is there still: lock is no failure of its processes" kill -0 "$HSM_PID"
-is "nothing ended but on purpose" "$(grep -c 'level=\(warn\|error\)' "$W/hsm.log")" 0
+is "nothing ended but on purpose" "$(grep 'level=\(warn\|error\)' "$W/hsm.log")" ""
 done_testing

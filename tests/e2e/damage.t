@@ -46,7 +46,7 @@ damage() {
 }
 
 up 'workers: 1' || bail "the service does not start"
-HSM_NKEY=$W/admin.nk NATS_NKEY=$W/admin.nk "$T/e2e/hsm_many" keys k 300 -w 32 >"$W/made" || bail "keys"
+HSM_NKEY=$W/admin.nk NATS_NKEY=$W/admin.nk "$T/e2e/hsm_many" keys k 300 -w 32 -d 120000 >"$W/made" || bail "keys"
 for i in 1 2 3 4 5; do as admin key rm "k.$i" --yes >/dev/null 2>&1; done
 stop_hsm
 cp -a "$W/data" "$W/good"
@@ -55,7 +55,7 @@ cp "$W/anchor/anchor" "$W/good.anchor"
 # outcome: what became of a start, in end. hsmd may exit (8: damaged), tell a problem, or
 # work. (Not in a subshell: that cannot wait for hsmd.)
 outcome() {
-	local until=$((SECONDS + 15)) line
+	local until=$((SECONDS + 60)) line
 	end=hangs
 	while [ "$SECONDS" -lt "$until" ]; do
 		if ! kill -0 "$HSM_PID" 2>/dev/null; then
@@ -97,7 +97,13 @@ for round in $(seq 1 "$ROUNDS"); do
 		sed 's/^/# /' "$W/hsm.log" | tail -20
 		;;
 	esac
-	kill -0 "$HSM_PID" 2>/dev/null && { stop_hsm || is "$round: stops in order" $? 0; }
+	if kill -0 "$HSM_PID" 2>/dev/null; then
+		stop_hsm
+		rc=$?
+		# it may have given up by itself meanwhile, which health cannot tell
+		[ $rc = 8 ] && grep -Eq 'prog=hsmd.*(the store cannot be used|stopping: a process cannot start)' "$W/hsm.log" ||
+			[ $rc = 0 ] || { is "$round: $what, $end: stops in order" $rc 0 && sed 's/^/# /' "$W/hsm.log" | tail -20; }
+	fi
 	HSM_PID=
 done
 rm -rf "$W/data" "$XDG_CONFIG_HOME" && cp -a "$W/good" "$W/data"

@@ -62,7 +62,7 @@ done
 
 say "any NATS client signs now: one request, raw message in, raw signature out"
 for t in ed25519 p256 rsa; do
-	run "$T/e2e/nats_req" "$W/alice.nk" \
+	run "$T/e2e/nats_req" -t 60000 "$W/alice.nk" \
 		"hsm.as.${NKEY[alice]}.sign.demo.$t" "$W/SHA256SUMS" "$W/plain.$t.sig" || stop "plain sign $t"
 	verify "$t" "$W/plain.$t.sig"
 done

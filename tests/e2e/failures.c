@@ -289,7 +289,7 @@ static void lock_under_load(void)
 	}
 	for (unsigned lane = 1; lane < LANES; lane++)
 		good += collect(lane, 3000, &others);
-	hsm_wait_count(&h, &h.locked, 1, 10000);
+	hsm_wait_count(&h, &h.locked, 1, 60000);
 	ok(h.locked == 1, "lock under load: hsmd is told");
 	end();
 	start();
@@ -309,8 +309,8 @@ static void lock_without_store(void)
 
 	fake_set(&store, full, 0);
 	rc = client_call(&admin, OP_lock, NULL, NULL, 0, &(struct answer){0});
-	ok(rc == 0 && hsm_wait_count(&h, &h.locked, 1, 5000), "a full store does not stop lock");
-	for (int i = 0; i < 100 && hsm_alive(&h); i++)
+	ok(rc == 0 && hsm_wait_count(&h, &h.locked, 1, 60000), "a full store does not stop lock");
+	for (int i = 0; i < 1200 && hsm_alive(&h); i++)
 		usleep(50000);
 	ok(!hsm_alive(&h), "and keyd is gone");
 	end();
@@ -321,7 +321,7 @@ static void lock_without_store(void)
 	q = client_request(&admin, OP_lock, NULL, NULL, 0);
 	client_seal(&admin, &q, &b);
 	front_send(&f, 1, W_SEALED, b.p, b.len);
-	ok(hsm_wait_count(&h, &h.locked, 1, 2000), "a silent store does not stop lock");
+	ok(hsm_wait_count(&h, &h.locked, 1, 10000), "a silent store does not stop lock");
 	rc = do_sign(&alice, 2, "k", "m", NULL);
 	ok(rc == ERR_WRONG_STATE, "nothing is signed from then on (%d)", rc);
 	/* As hsmd does after its grace time. */

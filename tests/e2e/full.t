@@ -10,7 +10,7 @@ there() { as admin key ls --json | jq -r '.[].name' | grep -v '^x[.]' | sort; }
 acknowledged() { sed -n 's/^\(f[.0-9]*\) OK .*/\1/p' "$W/made" | sort; }
 fill() { # fill COUNT: keys with long names, to be quick
 	HSM_NKEY=$W/admin.nk NATS_NKEY=$W/admin.nk "$T/e2e/hsm_many" keys "$prefix" "$1" -w 64 \
-		-d 60000 >"$W/made" 2>"$W/made.err"
+		-d 240000 >"$W/made" 2>"$W/made.err"
 }
 # The last large record that did not fit leaves room for small ones: these fill it.
 top_up() {

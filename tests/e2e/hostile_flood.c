@@ -29,7 +29,7 @@ static void flood_openings(void)
 			wire_put(&out, W_OPEN, tag = ++f.tag, b.p, b.len);
 		if (wire_send(f.lane[0], &out, &e))
 			give_up("%s", e.text);
-		if (front_receive(&f, 0, tag, &b, 10000) != 1)
+		if (front_receive(&f, 0, tag, &b, 60000) != 1)
 			give_up("no answer");
 		b.len = OPEN_LEN;
 	}
@@ -112,7 +112,7 @@ static void long_replies(void)
 		buf_reset(&got);
 		buf_init(&a.body, WIRE_MESSAGE);
 		/* They may come in either order: this skips what comes before. */
-		if (front_receive(&f, 1, round % 2 ? tag : newest, &got, 10000) != 1)
+		if (front_receive(&f, 1, round % 2 ? tag : newest, &got, 60000) != 1)
 			give_up("no reply");
 		if (round % 2)
 			client_unseal(&admin, &got, admin.counter, &a);
@@ -158,9 +158,9 @@ static void deaf_front(void)
 	do {
 		q = client_request(&admin, OP_user_remove, NULL, "\x06nobody", 7);
 		rc = client_send(&admin, 2, &q, &a, 40000);
-	} while (rc == ERR_BUSY && ticks() - began < 30000 && usleep(20000) == 0);
+	} while (rc == ERR_BUSY && ticks() - began < 120000 && usleep(20000) == 0);
 	ok(rc == ERR_NO_SUCH_USER, "a lane that nobody reads does not stop changes (%d)", rc);
-	ok(hsm_wait_count(&h, &h.front_bad, before + 1, 10000),
+	ok(hsm_wait_count(&h, &h.front_bad, before + 1, 60000),
 	   "hsmd is told of a front that does not read");
 	answer_free(&a);
 	buf_free(&b);

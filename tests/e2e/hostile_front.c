@@ -96,7 +96,7 @@ static void wrong_callers(void)
 	/* A reply sent back as a request, as it is and with its kind changed. */
 	sealed_sign(&alice, &b);
 	tag = front_send(&f, 1, W_SEALED, b.p, b.len);
-	if (front_receive(&f, 1, tag, &reply, 10000) != 1)
+	if (front_receive(&f, 1, tag, &reply, 60000) != 1)
 		give_up("no reply");
 	buf_reset(&b);
 	buf_put(&b, alice.nkey, 32);
@@ -212,8 +212,8 @@ static void bad_packet(unsigned lane, const struct buf *b, const char *what)
 	bool closed, told;
 
 	front_raw(&f, lane, b->p, b->len);
-	told = hsm_wait_count(&h, &h.front_bad, before + 1, 10000);
-	closed = front_closed(&f, lane, 10000);
+	told = hsm_wait_count(&h, &h.front_bad, before + 1, 60000);
+	closed = front_closed(&f, lane, 60000);
 	if (!told || !closed || !hsm_alive(&h))
 		ok(false, "%s on lane %u: told %d, closed %d", what, lane, told, closed);
 	new_front();
@@ -299,7 +299,7 @@ static void mixed_fragments(void)
 		if (!front_raw(&f, 1, b.p, b.len))
 			break;
 	}
-	ok(front_closed(&f, 1, 10000) && hsm_alive(&h),
+	ok(front_closed(&f, 1, 60000) && hsm_alive(&h),
 	   "fragments without an end end at the limit of a message");
 	new_front();
 	/* The same request in the right order and in pieces is served. */
@@ -313,7 +313,7 @@ static void mixed_fragments(void)
 		front_raw(&f, 1, b.p, b.len);
 	}
 	buf_reset(&b);
-	ok(front_receive(&f, 1, tag, &b, 10000) == 1 && le16_load(b.p) == 0,
+	ok(front_receive(&f, 1, tag, &b, 60000) == 1 && le16_load(b.p) == 0,
 	   "a request in %zu fragments is one request", s.len);
 	ok(failures() == before, "mixed fragments cost the channel");
 	buf_free(&s);
@@ -339,7 +339,7 @@ static void reordered(void)
 		for (int i = 39; i >= 0; i--)
 			if (1 + i % 3 == lane) {
 				buf_reset(&got);
-				done += front_receive(&f, (unsigned)lane, tag[i], &got, 10000) ==
+				done += front_receive(&f, (unsigned)lane, tag[i], &got, 60000) ==
 						1 &&
 					le16_load(got.p) == 0;
 				buf_free(&s[i]);

@@ -257,12 +257,12 @@ static void whole_roll_back(void)
 		       client_open(&admin, &f) == 0 &&
 		       do_passphrase(&admin, OP_unlock, PASSPHRASE) == ERR_ROLLED_BACK &&
 		       hsm_hello(&h).state == STATE_LOCKED &&
-		       hsm_wait_problem(&h, ERR_ROLLED_BACK, 5000) && anchor_is_last() &&
+		       hsm_wait_problem(&h, ERR_ROLLED_BACK, 60000) && anchor_is_last() &&
 		       hsm_alive(&h);
 		if (i == 1) {
 			/* A restore that somebody wants. */
 			ok(do_passphrase(&admin, OP_accept_rollback, PASSPHRASE) == 0 &&
-				   hsm_wait_state(&h, STATE_OPERATIONAL, 5000) &&
+				   hsm_wait_state(&h, STATE_OPERATIONAL, 60000) &&
 				   hsm_hello(&h).epoch > last_epoch && hsm_hello(&h).problem == 0,
 			   "accept-rollback goes on, with an epoch that no client has seen");
 			ok(!anchor_is_last(), "and moves the anchor");
@@ -275,7 +275,7 @@ static void whole_roll_back(void)
 	unsigned txns = store.txns;
 
 	start_on(&none, true);
-	ok(hsm_wait_problem(&h, ERR_ROLLED_BACK, 10000) && store.txns == txns,
+	ok(hsm_wait_problem(&h, ERR_ROLLED_BACK, 60000) && store.txns == txns,
 	   "an empty store and an anchor: ROLLED_BACK, nothing is written");
 	ok(recovers(), "the honest store is taken after it");
 	stop();
@@ -311,7 +311,7 @@ static void strange_anchors(void)
 			break;
 		}
 		start_on(&last, true);
-		good = good && hsm_wait_problem(&h, ERR_ROLLED_BACK, 10000) &&
+		good = good && hsm_wait_problem(&h, ERR_ROLLED_BACK, 60000) &&
 		       hsm_hello(&h).state != STATE_OPERATIONAL && hsm_alive(&h);
 		stop();
 	}
@@ -319,7 +319,7 @@ static void strange_anchors(void)
 	use_anchor(true);
 	h.cfg.device_key[7] ^= 1;
 	start_on(&last, true);
-	ok(hsm_wait_problem(&h, ERR_WRONG_DEVICE_KEY, 10000),
+	ok(hsm_wait_problem(&h, ERR_WRONG_DEVICE_KEY, 60000),
 	   "another device key: WRONG_DEVICE_KEY");
 	stop();
 	h.cfg.device_key[7] ^= 1;

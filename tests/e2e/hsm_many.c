@@ -6,6 +6,7 @@
  *       signs as many different messages (or for so long) and verifies each signature
  *       here; -1: no request is sent twice; lost: sent, and neither answered nor refused
  *       before the deadline. Last lines: "NAME COUNT" of each outcome
+ *       Both say on stderr when the first answer has come.
  *   hsm_many close ROUNDS
  *       closes clients while a callback runs; fails when the callback outlives one
  *
@@ -57,7 +58,8 @@ static void count(struct one *q, const struct hsm_result *r, const struct err *e
 	int64_t ms = now_ms() - q->start;
 
 	m->counts[code < CODES ? code : 1]++;
-	m->answered++;
+	if (!m->answered++)
+		fprintf(stderr, "hsm_many: the first answer: %s\n", err_row(code)->name);
 	if (ms > m->slowest)
 		m->slowest = ms;
 	if (e)

@@ -6,6 +6,9 @@ set -u
 W=$(mktemp -d)
 PATH=$BIN:$PATH
 export XDG_CONFIG_HOME=$W/config
+# Machines stand still for seconds: clients wait for answers, but where a test says otherwise.
+export NATS_TIMEOUT=20s
+PATIENCE=60
 NATS_PID='' HSM_PID=''
 declare -A NKEY=()
 
@@ -44,9 +47,11 @@ new_user() {
 	NKEY[$1]=$(nk -inkey "$W/$1.nk" -pubout)
 }
 
-# wait_for SECONDS COMMAND…: until it succeeds
+# wait_for SECONDS COMMAND…: until it succeeds. A busy machine gets a minute at least; what is
+# asked again need not wait as long for each answer.
 wait_for() {
-	local until=$((SECONDS + $1))
+	local until=$((SECONDS + ($1 > 60 ? $1 : 60))) PATIENCE=10
+	local -x NATS_TIMEOUT=5s
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$until" ] || return 1
@@ -55,6 +60,15 @@ wait_for() {
 }
 
 port_open() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# listens MONITORING-PORT SUBJECT: somebody has subscribed to it, says the server
+listens() {
+	local s=${2//\"/%22}
+	(exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET /subsz?subs=1&test=%s HTTP/1.0\r\n\r\n' "$s" >&3 && cat <&3) 2>/dev/null |
+		sed '1,/^\r$/d' | jq -e '.total > 0'
+}
+# deaf MONITORING-PORT SUBJECT: nobody has, any more
+deaf() { ! listens "$@"; }
 
 # start_nats [nats-config options]: users are -u NKEY… options; the service is `hsm`
 start_nats() {
@@ -69,7 +83,7 @@ start_nats() {
 run_nats() {
 	nats-server -c "$W/nats.conf" >>"$W/nats.log" 2>&1 &
 	NATS_PID=$!
-	wait_for 10 port_open "$NATS_PORT"
+	wait_for 60 port_open "$NATS_PORT"
 }
 
 stop_nats() {
@@ -128,14 +142,25 @@ write_config() {
 	EOF
 }
 
-health() { hsmd -c "$W/hsm.yaml" health "$@"; }
-
-# start_hsm [seconds until it must be healthy]
+# health [--ready]: one that does not answer in its time, which may wait for a disk, is asked again
 # shellcheck disable=SC2120
+health() {
+	local rc
+	for _ in {1..20}; do
+		hsmd -c "$W/hsm.yaml" health "$@" 2>"$W/health.err"
+		rc=$?
+		grep -q 'hsmd does not answer' "$W/health.err" || break
+	done
+	cat "$W/health.err" >&2
+	return $rc
+}
+up_or_gone() { health || ! kill -0 "$HSM_PID"; }
+
 start_hsm() {
 	hsmd -c "$W/hsm.yaml" run >>"$W/hsm.log" 2>&1 &
 	HSM_PID=$!
-	wait_for "${1:-15}" health || {
+	wait_for 120 up_or_gone
+	health >/dev/null 2>&1 || {
 		tail -20 "$W/hsm.log" | sed 's/^/# /' >&2
 		return 1
 	}
@@ -150,11 +175,12 @@ stop_hsm() {
 	return $rc
 }
 
-# as USER COMMAND…: hsm's commands with that user's NKey
+# as USER COMMAND…: hsm's commands with that user's NKey, which wait for answers
 as() {
-	local user=$1
+	local user=$1 patience=(--timeout "$PATIENCE")
 	shift
-	HSM_NKEY=$W/$user.nk NATS_NKEY=$W/$user.nk hsm "$@"
+	case " $* " in *' --timeout '*) patience=() ;; esac
+	HSM_NKEY=$W/$user.nk NATS_NKEY=$W/$user.nk hsm "$@" "${patience[@]}"
 }
 
 # up: everything, provisioned, with an administrator `admin` and an operator `alice`
@@ -167,6 +193,11 @@ up() {
 	as admin provision --passphrase-file "$W/passphrase" || return 1
 	as admin user add alice "${NKEY[alice]}" --role operator
 }
+
+# wrong_thrice FILE: gives this wrong passphrase until three were looked at. Each one doubles
+# the time in which no other is, which then is longer than what comes next may take (4 s).
+wrong_once() { as admin unlock --passphrase-file "$1" 2>&1 | grep -q 'wrong passphrase$'; }
+wrong_thrice() { wait_for 60 wrong_once "$1" && wait_for 60 wrong_once "$1" && wait_for 60 wrong_once "$1"; }
 
 # child NAME: process id of one of hsmd's children
 child() { pgrep -P "$HSM_PID" -f "/$1" | head -1; }

@@ -21,12 +21,12 @@ trap 'at_end; cleanup' EXIT
 mesh() { "$BIN/signbox" mesh -q -d "$M" "$@" >"$W/mesh.out"; }
 # nats NODE USER COMMAND…: with the context that mesh wrote, by one node
 nats() {
-	XDG_CONFIG_HOME=$M/box timeout 30 "$BIN/signbox" nats --context "$2" -s "tls://127.0.0.1:${PORT[$1]}" "${@:3}"
+	XDG_CONFIG_HOME=$M/box timeout 120 "$BIN/signbox" nats --context "$2" -s "tls://127.0.0.1:${PORT[$1]}" "${@:3}"
 }
 # hsm NODE USER COMMAND…
 hsm() {
 	NATS_URL=tls://127.0.0.1:${PORT[$1]} NATS_CA=$M/box/ca.pem NATS_CREDS=$M/box/$2.creds HSM_NKEY=$M/box/$2.nk \
-		HSM_IDENTITY=@$M/identity/identity timeout 60 "$BIN/signbox" hsm --context "$W/ctx-$auth" "${@:3}"
+		HSM_IDENTITY=@$M/identity/identity timeout 120 "$BIN/signbox" hsm --timeout 60 --context "$W/ctx-$auth" "${@:3}"
 }
 pub_of() { nk -inkey "$M/box/$1.nk" -pubout; }
 start_node() {
@@ -40,7 +40,7 @@ kill_node() {
 	unset "PID[$1]"
 }
 reload() { for node in "${!PID[@]}"; do [ "$node" = hsmd ] || kill -HUP "${PID[$node]}"; done; }
-http() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())' "http://127.0.0.1:$1"; }
+http() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())' "http://127.0.0.1:$1"; }
 peers() { http "${HTTP[$1]}/routez" | jq -r '[.routes[].remote_name] | unique | join(" ")'; }
 full_mesh() { [ "$(peers n1)/$(peers n2)/$(peers n3)" = 'n2 n3/n1 n3/n1 n2' ]; }
 # node that the service is connected to
@@ -59,11 +59,11 @@ plain() { # NODE USER: a signature by the plain surface
 	head -c $((2 + $(od -An -tu1 -j1 -N1 "$W/raw"))) "$W/raw" >"$W/sig"
 	openssl pkeyutl -verify -pubin -inkey "$W/pub.pem" -rawin -in "$W/text" -sigfile "$W/sig"
 }
-may() { ok "$auth: $1 may $2 $3" "try_$2" "$1" "$3"; }
-may_not() { fails 1 'permissions violation' "$auth: $1 may not $2 $3" "try_$2" "$1" "$3"; }
+may() { WAIT=1s ok "$auth: $1 may $2 $3" "try_$2" "$1" "$3"; }
+may_not() { WAIT=60s fails 1 'permissions violation' "$auth: $1 may not $2 $3" "try_$2" "$1" "$3"; }
 try_pub() { nats n1 "$1" pub "$2" x --force-stdin </dev/null; }
-# nothing comes: the time ends it with status 0 or 1, a refusal says so
-try_sub() { nats n1 "$1" sub "$2" --wait 300ms; }
+# nothing comes: the time ends it with status 0 or 1, a refusal says so at once
+try_sub() { nats n1 "$1" sub "$2" --wait "$WAIT"; }
 
 new_mesh() { # NAME AUTH
 	local args=() node
@@ -95,7 +95,7 @@ end_rogue() {
 route_tls() { # [CERT KEY]: TLS at the port of the routes
 	python3 - "${ROUTE[n1]}" "$M/box/ca.pem" "$@" <<-'PY'
 		import socket, ssl, sys
-		s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)
+		s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 60)
 		context = ssl.create_default_context(cafile=sys.argv[2])
 		if len(sys.argv) > 3:
 		    context.load_cert_chain(sys.argv[3], sys.argv[4])
@@ -159,24 +159,24 @@ for auth in nkey jwt; do
 	# the system's user lives in another account: it may subscribe, and hears nothing
 	nats n1 system sub '>' --raw --wait 3s >"$W/heard" 2>&1 &
 	listener=$!
-	sleep 0.5
+	sleep 1
 	signed n2 >/dev/null 2>&1
 	wait $listener
 	is "$auth: the operator of the bus hears nothing of the service" "$(grep -ac 'hsm\.\|_INBOX.U' "$W/heard")" 0
 	cp "$M/hsm/hsm.yaml" "$W/x"
 	for login in nkey creds; do sed -n "s/^  $login: \"\(.*\)\"/\1/p" "$W/x"; done >"$W/login"
-	service() { NATS_URL=tls://127.0.0.1:${PORT[n1]} timeout 20 "$BIN/signbox" nats --no-context "$(if [ $auth = jwt ]; then echo --creds; else echo --nkey; fi)" "$(cat "$W/login")" --tlsca "$M/hsm/ca.pem" "$@"; }
+	service() { NATS_URL=tls://127.0.0.1:${PORT[n1]} timeout 120 "$BIN/signbox" nats --no-context "$(if [ $auth = jwt ]; then echo --creds; else echo --nkey; fi)" "$(cat "$W/login")" --tlsca "$M/hsm/ca.pem" "$@"; }
 	fails 1 'permissions violation' "$auth: the service may not ask in a user's name" service pub "hsm.as.$A.sign.demo" x
-	fails 1 'permissions violation' "$auth: nor hear a user's inbox" service sub "_INBOX.$A.>" --wait 300ms
+	fails 1 'permissions violation' "$auth: nor hear a user's inbox" service sub "_INBOX.$A.>" --wait 60s
 
 	# ---- who is refused
-	stranger() { timeout 20 "$BIN/signbox" nats -s "tls://127.0.0.1:${PORT[n1]}" "$@"; }
+	stranger() { timeout 120 "$BIN/signbox" nats -s "tls://127.0.0.1:${PORT[n1]}" "$@"; }
 	fails 1 'authoriz|authentic' "$auth: a client without a name" stranger --tlsca "$M/box/ca.pem" pub x y
 	fails 1 'certificate|tls|ssl' "$auth: a client that trusts another CA" stranger --tlsca "$W/other-ca.pem" --nkey "$M/box/alice.nk" pub x y
 	nk -gen user >"$W/stranger.nk"
 	chmod 600 "$W/stranger.nk"
 	fails 1 'authoriz|authentic' "$auth: a key that nobody knows" stranger --tlsca "$M/box/ca.pem" --nkey "$W/stranger.nk" pub x y
-	fails 1 'tls|secure|certificate' "$auth: a client without TLS" timeout 20 "$BIN/signbox" nats -s "nats://127.0.0.1:${PORT[n1]}" pub x y
+	fails 1 'tls|secure|certificate' "$auth: a client without TLS" timeout 120 "$BIN/signbox" nats -s "nats://127.0.0.1:${PORT[n1]}" pub x y
 	fails 1 'authoriz|authentic|JWT|jwt' "$auth: a user of another mesh" stranger --tlsca "$M/box/ca.pem" --creds "$W/other/box/alice.creds" pub x y
 	rogue stranger-a '/^  authorization/,/^  }/s/password: .*/password: wrong/; s#route:[^@]*@#route:wrong@#'  's#tls://route:[^@]*@#tls://route:wrong@#'
 	ok "$auth: a node without the route password stays outside" outside stranger-a 'uthorization|uthentication|Router connection closed'
@@ -222,7 +222,7 @@ for auth in nkey jwt; do
 	shown() { # serial number and TLS that n1 shows, behind NATS' greeting
 		python3 - "${PORT[n1]}" "$M/box/ca.pem" <<-'PY'
 			import socket, ssl, sys
-			s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)
+			s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 60)
 			s.recv(4096)
 			t = ssl.create_default_context(cafile=sys.argv[2]).wrap_socket(s, server_hostname='n1')
 			print(t.getpeercert()['serialNumber'], t.version())

@@ -13,7 +13,7 @@ finish() {
 	cleanup
 }
 trap finish EXIT
-nats() { timeout 30 "$BIN/signbox" nats "$@"; }
+nats() { timeout 120 "$BIN/signbox" nats "$@"; }
 serve() { # CONFIG
 	nats-server -c "$1" >>"$1.log" 2>&1 &
 	PIDS+=($!)
@@ -48,11 +48,12 @@ for c in server client; do
 	openssl x509 -req -in $c.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $c.ext -out $c.pem 2>/dev/null
 done
 new_user alice
-PORT=$(free_port) TLS=$(free_port)
+PORT=$(free_port) TLS=$(free_port) MON=$(free_port)
 U=nats://127.0.0.1:$PORT T=tls://127.0.0.1:$TLS
 AUTH="authorization: {users: [{nkey: ${NKEY[alice]}}, {user: u, password: p}, {user: w, password: w, permissions: {publish: [ok]}}]}"
 cat >plain.conf <<CONF
 listen: 127.0.0.1:$PORT
+http: 127.0.0.1:$MON
 $AUTH
 CONF
 cat >tls.conf <<CONF
@@ -61,7 +62,7 @@ tls: {cert_file: "$W/server.pem", key_file: "$W/server.key", ca_file: "$W/ca.pem
 CONF
 serve plain.conf
 serve tls.conf
-wait_for 10 port_open "$PORT" && wait_for 10 port_open "$TLS" || bail 'no nats-server'
+wait_for 60 port_open "$PORT" && wait_for 60 port_open "$MON" && wait_for 60 port_open "$TLS" || bail 'no nats-server'
 says 'NKey' 'Published 1 bytes' nats -s "$U" --nkey alice.nk pub a b
 says 'name and password' 'Published' nats -s "$U" --user u --password p pub a b
 says 'in the URL' 'Published' nats -s "nats://u:p@127.0.0.1:$PORT" pub a b
@@ -146,8 +147,7 @@ ok 'connects' nats context validate new --connect
 export NATS_URL=$U NATS_NKEY=$W/alice.nk NATS_CONTEXT=
 nats sub 'm.>' --count 5 --raw >got 2>got.err &
 SUB=$!
-wait_for 10 grep -q Subscribing got.err
-sleep 0.3
+wait_for 60 listens "$MON" m.1
 printf 'from stdin' | nats pub m.1 >/dev/null 2>&1 # stdout is no terminal: natscli#1696
 while read -r line; do nats pub m.2 "$line" 2>/dev/null; done <<<$'first\nsecond' # natscli#1426
 printf 'l1\nl2' | nats pub m.3 --send-on newline -q
@@ -155,8 +155,7 @@ wait "$SUB"
 is 'stdin is read, and left alone when there is a body' "$(tr '\n' '|' <got)" 'from stdin|first|second|l1|l2|'
 nats sub b.x --count 1 --raw >got 2>got.err &
 SUB=$!
-wait_for 10 grep -q Subscribing got.err
-sleep 0.3
+wait_for 60 listens "$MON" b.x
 head -c 100000 /dev/urandom >blob
 nats pub b.x <blob 2>/dev/null
 wait "$SUB"
@@ -168,27 +167,30 @@ one_line 1 'invalid subject' 'a blank in a subject' nats pub 'a b' c
 one_line 1 'invalid subject' 'an empty token' nats pub 'a..b' c
 nats sub 'slow.>' >/dev/null 2>&1 &
 PIDS+=($!)
-sleep 0.3
+wait_for 60 listens "$MON" slow.x
 one_line 1 'nats: timeout: no reply within 300ms' 'no reply' nats req --raw slow.x y --timeout 300ms
 fails 1 'No responders are available' 'no responders' nats req nobody.x y
 # the pipe is closed after one message: the end, without a word
 nats sub 'p.>' 2>pipe.err | head -1 >pipe.out &
 SUB=$!
-wait_for 10 grep -q Subscribing pipe.err
-sleep 0.3
-for i in 1 2 3 4 5; do nats pub "p.$i" "$i" -q; sleep 0.1; done
-wait_for 10 sh -c "! kill -0 $SUB" && wait "$SUB"
+wait_for 60 listens "$MON" p.1
+nats pub p.1 1 -q
+# it notices when it writes once more
+left() { nats pub p.2 2 -q && deaf "$MON" p.1; }
+wait_for 60 left && wait "$SUB"
 is 'a closed pipe ends sub silently' "$(cat pipe.out):$(sed 1d pipe.err)" '[#1] Received on "p.1":'
 one_line 1 'cannot write standard output' 'a full disk is told' sh -c "'$BIN/signbox' nats context ls --names >/dev/full"
 # what would drive the terminal is shown, not sent
-python3 - "$BIN/signbox" "$U" "$W/alice.nk" >tty.out 2>&1 <<'PY'
-import os, pty, subprocess, sys, time
-box, url, nkey = sys.argv[1:]
+python3 - "$BIN/signbox" "$U" "$W/alice.nk" "$MON" >tty.out 2>&1 <<'PY'
+import json, os, pty, subprocess, sys, time, urllib.request
+box, url, nkey, mon = sys.argv[1:]
 cmd = [box, 'nats', '-s', url, '--nkey', nkey]
 main, sub = pty.openpty()
 p = subprocess.Popen(cmd + ['sub', 'tty.>', '--count', '1', '--raw'], stdout=sub, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 os.close(sub)
-time.sleep(1)
+for _ in range(600):
+    if json.load(urllib.request.urlopen(f'http://127.0.0.1:{mon}/subsz?subs=1&test=tty.x')).get('total'): break
+    time.sleep(0.1)
 subprocess.run(cmd + ['pub', 'tty.x', '-q'], input=b'\x1b]0;owned\x07 text \xff\n')
 out = b''
 try:
@@ -237,7 +239,7 @@ def nonsense(c):
     try: c.sendall(b'HTTP/1.1 400 Bad Request\r\n\r\n'); time.sleep(1); c.close()
     except OSError: pass
 def mute(c):
-    time.sleep(30)
+    time.sleep(900)
 INFO = b'INFO {"server_id":"X","version":"2.11.0","max_payload":1048576,"headers":true,"proto":1}\r\n'
 def liar(c):  # a NATS server to which every request is answered with garbage
     try:
@@ -260,16 +262,15 @@ def liar(c):  # a NATS server to which every request is answered with garbage
     except OSError: pass
 for n, b in (('nonsense', nonsense), ('mute', mute), ('liar', liar)):
     threading.Thread(target=run, args=(n, b), daemon=True).start()
-time.sleep(120)
+time.sleep(900)
 PY
 PIDS+=($!)
-wait_for 10 test -s liar.port || bail 'no fake servers'
-sleep 0.2
+for s in nonsense mute liar; do wait_for 60 test -s $s.port || bail 'no fake servers'; done
 unset NATS_URL NATS_NKEY
 fake() { echo "nats://127.0.0.1:$(cat "$W/$1.port")"; }
 one_line 1 'no servers available|no NATS server' 'a server that is no NATS server' nats -s "$(fake nonsense)" pub a b
 one_line 1 'no servers available|timed out' 'one that says nothing' nats -s "$(fake mute)" --timeout 500ms pub a b
-one_line 1 'is not a JSON object' 'one that answers a JetStream request with nonsense' nats -s "$(fake liar)" --timeout 1s stream info X
+one_line 1 'is not a JSON object' 'one that answers a JetStream request with nonsense' nats -s "$(fake liar)" stream info X
 one_line 1 'not a JSON object|nonsense|no results' 'server list from it' nats -s "$(fake liar)" --timeout 1s server list
 one_line 1 'not a JSON object' 'micro ls from it' nats -s "$(fake liar)" --timeout 1s micro ls
 fails 2 '^CRITICAL JetStream Crit:JetStream not available' 'a check of it' nats -s "$(fake liar)" --timeout 1s server check jetstream
@@ -277,7 +278,7 @@ one_line 1 "scheme 'http'" 'a URL of another scheme' nats -s http://127.0.0.1 pu
 
 # ---- streams by sub and pub
 JS=$(free_port)
-printf 'listen: 127.0.0.1:%s\njetstream: {store_dir: "%s/js"}\n' "$JS" "$W" >js.conf
+printf 'listen: 127.0.0.1:%s\nhttp: 127.0.0.1:%s\njetstream: {store_dir: "%s/js"}\n' "$JS" "$((JSMON = $(free_port)))" "$W" >js.conf
 serve js.conf
 wait_for 10 port_open "$JS" || bail 'no JetStream'
 j() { nats -s "nats://127.0.0.1:$JS" "$@"; }
@@ -302,12 +303,11 @@ says 'bench kv get' 'JetStream KV getter stats' j bench kv get --msgs 200 --no-p
 j bench service serve bsvc --no-progress >serve.out 2>&1 &
 SUB=$!
 PIDS+=("$SUB")
-wait_for 10 grep -q serving serve.out
-sleep 0.3
+wait_for 60 listens "$JSMON" bsvc
 says 'bench service' 'service requester stats' j bench service request bsvc --msgs 200 --no-progress
 
 # ---- three nodes: contexts with a list of servers go on when one is lost
-C1=$(free_port) C2=$(free_port) C3=$(free_port) R1=$(free_port) R2=$(free_port) R3=$(free_port)
+CMON=$(free_port) C1=$(free_port) C2=$(free_port) C3=$(free_port) R1=$(free_port) R2=$(free_port) R3=$(free_port)
 node() { # N PORT ROUTE
 	cat >"c$1.conf" <<-CONF
 		server_name: c$1
@@ -315,6 +315,7 @@ node() { # N PORT ROUTE
 		cluster: {name: C, listen: "127.0.0.1:$3", routes: ["nats://127.0.0.1:$R1", "nats://127.0.0.1:$R2", "nats://127.0.0.1:$R3"]}
 		accounts: {\$SYS: {users: [{user: sys, password: sys}]}, A: {users: [{user: a, password: a}]}}
 		no_auth_user: a
+		$([ "$1" != 2 ] || echo "http: 127.0.0.1:$CMON")
 	CONF
 	serve "c$1.conf"
 }
@@ -329,7 +330,8 @@ ok 'server list shows three' wait_for 20 three
 nats --context three sub 'k.>' --raw >kept 2>kept.err &
 SUB=$!
 PIDS+=("$SUB")
-wait_for 10 grep -q Subscribing kept.err
+subscribed() { nats -s "nats://sys:sys@127.0.0.1:$C2" req --raw --replies 3 '$SYS.REQ.SERVER.PING.SUBSZ' '{"subscriptions":true,"test":"k.x"}' --no-templates | jq -es 'any(.[]; .data.total > 0)'; }
+wait_for 60 subscribed
 kill "$FIRST" && wait "$FIRST" 2>/dev/null
 reached() { nats -s "nats://127.0.0.1:$C3" pub k.x survived -q; grep -q survived kept; }
 ok 'a subscription survives the loss of a node' wait_for 25 reached
@@ -340,17 +342,14 @@ says 'bench with clients' 'aggregated stats' nats -s "nats://127.0.0.1:$C2" benc
 is 'and figures in a file' "$(wc -l <b.csv)" 4
 nats -s "nats://127.0.0.1:$C2" bench sub bs --msgs 500 --no-progress >bs.out 2>&1 &
 SUB=$!
-wait_for 10 grep -q expecting bs.out
-sleep 0.3
-nats -s "nats://127.0.0.1:$C3" bench pub bs --msgs 500 --no-progress >/dev/null 2>&1
+wait_for 60 listens "$CMON" bs
+nats -s "nats://127.0.0.1:$C2" bench pub bs --msgs 500 --no-progress >/dev/null 2>&1
 wait "$SUB"
 is 'bench sub ends' $? 0
 ok 'with a report' grep -q 'Core NATS subscriber stats' bs.out
-nats -s "nats://sys:sys@127.0.0.1:$C2" events --short --wait 4s >ev.out 2>&1 &
+"$BIN/signbox" nats -s "nats://sys:sys@127.0.0.1:$C2" events --short >ev.out 2>&1 &
 SUB=$!
-wait_for 10 grep -q Disconnection ev.out
-sleep 0.3
-nats -s "nats://127.0.0.1:$C2" pub a b -q
-wait "$SUB"
-ok 'events shows a connection' grep -q '\[Client Connect\].* in account A' ev.out
+PIDS+=("$SUB")
+connection() { nats -s "nats://127.0.0.1:$C2" pub a b -q && sleep 0.2 && grep -q '\[Client Connect\].* in account A' ev.out; }
+ok 'events shows a connection' wait_for 60 connection
 done_testing

@@ -13,8 +13,8 @@ finish() {
 	cleanup
 }
 trap finish EXIT
-nats() { timeout 30 "$BIN/signbox" nats "$@"; }
-top() { timeout 30 "$BIN/signbox" nats-top "$@"; }
+nats() { timeout 120 "$BIN/signbox" nats "$@"; }
+top() { timeout 120 "$BIN/signbox" nats-top "$@"; }
 # one_line TEXT NAME COMMAND…: status 1, nothing on stdout, one line that matches on stderr
 one_line() {
 	local text=$1 name=$2
@@ -73,10 +73,10 @@ def three(c):  # some are within the rules
     c.sendall(b'HTTP/1.1 100 Continue\r\n\r\n' * 3 + b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % len(body) + body)
 for n, b in (('note', note), ('evil', evil), ('cont', cont), ('three', three)):
     threading.Thread(target=run, args=(n, b), daemon=True).start()
-time.sleep(300)
+time.sleep(900)
 PY
 PIDS+=($!)
-wait_for 10 test -s three.port && wait_for 10 test -s note.port && wait_for 10 test -s evil.port || bail 'no fake servers'
+wait_for 60 test -s three.port && wait_for 60 test -s note.port && wait_for 60 test -s evil.port && wait_for 60 test -s cont.port || bail 'no fake servers'
 at() { echo "nats://127.0.0.1:$(cat "$W/$1.port")"; }
 new_user alice
 S=$(cat alice.nk)
@@ -165,7 +165,7 @@ grep 'core file' /proc/$PPID/limits >"$HOME/limits"
 echo $PPID >"$HOME/editing.new" && mv "$HOME/editing.new" "$HOME/editing"
 trap : INT QUIT
 i=0
-while [ ! -e "$HOME/go" ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+while [ ! -e "$HOME/go" ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
 sed -i 's/bob/eve/' "$1"
 SH
 chmod +x edit.sh
@@ -214,7 +214,7 @@ proxy() { # NAME MODE [USER PASSWORD]: P is its address
 via() { # URL COMMAND…
 	local url=$1
 	shift
-	nats -s "nats://localhost:$PORT" --socks-proxy "$url" --timeout 2s "$@"
+	nats -s "nats://localhost:$PORT" --socks-proxy "$url" --timeout "${VIA:-60s}" "$@"
 }
 proxy open relay && proxy login relay 'us er' 'p@ss:w/rd%' && proxy mute mute && proxy drip drip
 proxy refuse refuse && proxy http http
@@ -234,8 +234,8 @@ one_line 'SOCKS proxy 127.0.0.1:1: it refuses connections' 'no proxy' via socks5
 one_line 'cannot find the SOCKS proxy nosuch.invalid' 'no such host' via socks5://nosuch.invalid pub a b
 one_line 'SOCKS proxy .* cannot connect to localhost:[0-9]+: the connection was refused' 'it cannot connect' via "socks5://$(P refuse)" pub a b
 one_line 'is no SOCKS5 proxy' 'a web server' via "socks5://$(P http)" pub a b
-one_line 'SOCKS proxy .* does not answer in time' 'one that says nothing' via "socks5://$(P mute)" pub a b
-one_line 'SOCKS proxy .* does not answer in time' 'one that sends byte by byte' via "socks5://$(P drip)" pub a b
+VIA=2s one_line 'SOCKS proxy .* does not answer in time' 'one that says nothing' via "socks5://$(P mute)" pub a b
+VIA=2s one_line 'SOCKS proxy .* does not answer in time' 'one that sends byte by byte' via "socks5://$(P drip)" pub a b
 nats -s "$(at mute 2>/dev/null || echo nats://127.0.0.1:"$(cat mute.port)")" --socks-proxy "socks5://$(P open)" --timeout 1s pub a b >out 2>err
 is 'a server behind a proxy that says nothing' "$?:$(wc -l <err)" 1:1
 for bad in socks4://h ftp://h socks5:// 'socks5://u:p@' socks5://h:0 socks5://h:99999 socks5://h:x socks5://u:a@b@h socks5://u:p%zz@h \

@@ -22,7 +22,9 @@ run_server() { # NAME CONFIG: LAST is its process
 	PIDS+=("$LAST")
 }
 stop() { kill "$1" && wait "$1" 2>/dev/null; }
-n() { timeout 60 "$BIN/signbox" nats -s "nats://127.0.0.1:$PORT" "$@"; }
+n() { timeout 120 "$BIN/signbox" nats -s "nats://127.0.0.1:$PORT" "$@"; }
+# in the background, where $! is its own process
+here() { exec "$BIN/signbox" nats -s "nats://127.0.0.1:$PORT" "$@"; }
 shows() { # NAME PATTERN ARG…: nats ARG… succeeds and prints it
 	local name=$1 want=$2 out
 	shift 2
@@ -133,7 +135,7 @@ is 'next --count' "$(n consumer next ORDERS PULL --raw --count 3 | tr '\n' ' ')"
 is 'nak: it comes again' "$(n consumer next ORDERS PULL --raw --nak; n consumer next ORDERS PULL --raw)" $'d3\nd3'
 refuses 'nothing is left' 'no message received: nats: timeout' consumer next ORDERS PULL --timeout 300ms
 refuses 'next of a push consumer' 'push based' consumer next ORDERS PUSH
-n consumer sub ORDERS PUSH --raw >"$W/pushed" 2>/dev/null &
+here consumer sub ORDERS PUSH --raw >"$W/pushed" 2>/dev/null &
 SUB=$!
 PIDS+=("$SUB")
 wait_for 10 grep -q d3 "$W/pushed"
@@ -172,7 +174,7 @@ shows 'ls -v --display-value' '│ one ' kv ls B -v --display-value
 shows 'ls: buckets' '│ B ' kv ls
 is 'ls KEY' "$(n kv ls B 'b*' 2>/dev/null)$(n kv ls B 'bin')" 'No keys found in bucketbin'
 is 'ls --json' "$(n kv ls B bin --json --display-value | jq -c '.[0] | [.key, .revision > 0, (.created | type), (.value | type)]')" '["bin",true,"string","string"]'
-n kv watch B >"$W/watch" 2>"$W/watch.err" &
+here kv watch B >"$W/watch" 2>"$W/watch.err" &
 WATCH=$!
 PIDS+=("$WATCH")
 wait_for 10 grep -q 'PUT B > new: w' "$W/watch"
@@ -217,7 +219,7 @@ n object put O "$W/big" --name big >/dev/null
 export TMUX_TMPDIR=$W
 term() { # COMMAND: in a terminal of 80x24
 	SOCK=js$((++TN))
-	tmux -L "$SOCK" -f /dev/null new-session -d -s t -x 80 -y 24 "$BIN/signbox nats -s nats://127.0.0.1:$PORT $1; echo status=\$?; exec sleep 60"
+	tmux -L "$SOCK" -f /dev/null new-session -d -s t -x 80 -y 24 "$BIN/signbox nats -s nats://127.0.0.1:$PORT $1; echo status=\$?; exec sleep 900"
 }
 TN=0
 on_screen() { tmux -L "$SOCK" capture-pane -p -t t | grep -qF -- "$1"; }
@@ -345,25 +347,26 @@ stop "$ONE"
 refuses 'no server' 'no servers available' stream ls
 
 # ---- a server without JetStream, and one that answers nonsense or never
-echo "listen: 127.0.0.1:$PORT" >"$W/plain.conf"
+MON=$(free_port)
+printf 'listen: 127.0.0.1:%s\nhttp: 127.0.0.1:%s\n' "$PORT" "$MON" >"$W/plain.conf"
 run_server plain "$W/plain.conf"
-wait_for 10 port_open "$PORT"
+wait_for 60 port_open "$PORT" && wait_for 60 port_open "$MON"
 for what in 'stream ls' 'stream info S' 'consumer ls S' 'kv ls' 'kv get B k' 'object ls' 'consumer next S C'; do
 	# shellcheck disable=SC2086
-	refuses "no JetStream: $what" 'no responders|JetStream' $what --timeout 500ms
+	refuses "no JetStream: $what" 'no responders|JetStream' $what
 done
 for answer in '' '{' '[]' '{"streams":7,"total":99}' '{"error":{"code":500}}' 'never'; do
 	if [ "$answer" = never ]; then
-		n sub '$JS.API.>' >/dev/null 2>&1 &
+		here sub '$JS.API.>' >"$W/answers" 2>&1 &
 	else
-		n reply '$JS.API.>' "$answer" >/dev/null 2>&1 &
+		here reply '$JS.API.>' "$answer" >"$W/answers" 2>&1 &
 	fi
 	R=$!
 	PIDS+=("$R")
-	sleep 0.4
+	wait_for 60 listens "$MON" '$JS.API.STREAM.INFO.S'
 	for what in 'stream ls' 'stream info S' 'consumer info S C' 'kv get B k' 'object get B o'; do
 		# shellcheck disable=SC2086
-		timeout 10 "$BIN/signbox" nats -s "nats://127.0.0.1:$PORT" $what --timeout 500ms >"$W/out" 2>"$W/err" </dev/null
+		timeout 60 "$BIN/signbox" nats -s "nats://127.0.0.1:$PORT" $what --timeout 500ms >"$W/out" 2>"$W/err" </dev/null
 		rc=$?
 		if [ $rc = 0 ]; then ok "answer '$answer' to $what" grep -q . "$W/out"; else
 			is "answer '$answer' to $what" "$rc:$(wc -l <"$W/err")" 1:1
@@ -371,6 +374,7 @@ for answer in '' '{' '[]' '{"streams":7,"total":99}' '{"error":{"code":500}}' 'n
 	done
 	kill $R 2>/dev/null
 	wait $R 2>/dev/null
+	wait_for 60 deaf "$MON" '$JS.API.STREAM.INFO.S'
 done
 stop "$LAST"
 
@@ -442,19 +446,21 @@ new=$(n stream info R3 --json | jq -r .cluster.leader)
 ok "another leader: $old, then $new" test "$old" != "$new"
 wait_for 20 n kv add K3 --replicas 3 --history 3
 n kv put K3 k v1 >/dev/null
+# a read may be answered by a node that is a little behind
+value_is() { [ "$(n kv get K3 k --raw)" = "$1" ]; }
 wait_for 20 n object add O3 --replicas 3
 n object put O3 "$W/mid" --name o >/dev/null 2>&1 || { head -c 3000000 /dev/urandom >"$W/mid" && n object put O3 "$W/mid" --name o >/dev/null; }
 stop "${NODES[3]}"
-wait_for 30 n kv put K3 k v2
-is 'kv with a node less' "$(n kv get K3 k --raw)" v2
+wait_for 60 n kv put K3 k v2
+ok 'kv with a node less' wait_for 60 value_is v2
 wait_for 30 n object get O3 o -O "$W/o3" -f
 ok 'object with a node less' cmp "$W/mid" "$W/o3"
 run_server n3 "$W/n3.conf"
 NODES[3]=$LAST
 PORT=$P3
-wait_for 30 n kv get K3 k
-is 'the node is back and has it' "$(n kv get K3 k --raw)" v2
-is 'and the messages' "$(n stream view R3 --raw 2>/dev/null | tr '\n' ' ')" 'm1 m2 m3 '
+ok 'the node is back and has it' wait_for 60 value_is v2
+messages() { [ "$(n stream view R3 --raw 2>/dev/null | tr '\n' ' ')" = 'm1 m2 m3 ' ]; }
+ok 'and the messages' wait_for 60 messages
 shows 'consumer on three nodes' 'Information for Consumer R3 > C' consumer add R3 C --pull --replicas 3 --defaults
 wait_for 20 n consumer next R3 C --raw
 ok 'consumer step-down' wait_for 30 n consumer cluster step-down R3 C

@@ -10,7 +10,7 @@ unset NATS_CONTEXT
 start_js || bail 'no nats-server'
 export NATS_URL=nats://a:a@127.0.0.1:$PORT
 SYS=nats://sys:sys@127.0.0.1:$PORT
-nats() { timeout 20 "$W/nats" "$@"; }
+nats() { timeout 120 "$W/nats" "$@"; }
 # shows NAME WANTED COMMAND…: standard output, with lines joined by "|"
 shows() {
 	local name=$1 want=$2
@@ -110,11 +110,11 @@ bad 'a directory that is no backup' 'x is no backup of a stream' nats account re
 # ---- the exporter
 EP=$(free_port)
 printf 'checks:\n- {name: "a\\"b", kind: connection}\n- {name: c, kind: kv, properties: {bucket: NONE}}\n- {name: d, kind: credential, properties: {file: /none}}\n' >"$W/c.yaml"
-"$W/nats" server check exporter --config "$W/c.yaml" --port "$EP" --address 127.0.0.1 --timeout 2s >"$W/exp" 2>&1 &
+"$W/nats" server check exporter --config "$W/c.yaml" --port "$EP" --address 127.0.0.1 --timeout 60s >"$W/exp" 2>&1 &
 EXP=$!
 PIDS+=("$EXP")
 wait_for 10 port_open "$EP"
-get() { (exec 3<>"/dev/tcp/127.0.0.1/$EP" && printf '%s %s HTTP/1.0\r\n\r\n' "$1" "$2" >&3 && timeout 10 cat <&3) | tr -d '\r'; }
+get() { (exec 3<>"/dev/tcp/127.0.0.1/$EP" && printf '%s %s HTTP/1.0\r\n\r\n' "$1" "$2" >&3 && timeout 60 cat <&3) | tr -d '\r'; }
 get GET /metrics >"$W/metrics"
 is 'metrics: one head for each' "$(grep '^# HELP' "$W/metrics" | cut -d ' ' -f 3 | sort | uniq -d)" ''
 is 'and the state of each check' "$(grep -o 'status_code{.*' "$W/metrics" | sort | tr '\n' '|')" 'status_code{item="a.b",status="OK"} 0|status_code{item="c",status="CRITICAL"} 2|status_code{item="d",status="CRITICAL"} 2|'
@@ -129,19 +129,28 @@ printf 'checks:\n- {name: a, kind: connection}\n' >"$W/c.yaml"
 bad 'half of a certificate' 'go together' nats server check exporter --config "$W/c.yaml" --https-key x
 
 # ---- reports that repeat, and graphs
-is '--watch shows it again, until a signal' "$(timeout -s INT 2.6 "$W/nats" -s "$SYS" server report cpu --watch 1 2>/dev/null | grep -c 'n1' | awk '{ print ($1 >= 2) }')" 1
+"$W/nats" -s "$SYS" server report cpu --watch 1 >"$W/watched" 2>/dev/null &
+WATCH=$!
+PIDS+=("$WATCH")
+twice() { [ "$(grep -c n1 "$W/watched")" -ge 2 ]; }
+ok '--watch shows it again' wait_for 60 twice
+kill -TERM "$WATCH"
+wait "$WATCH"
+is 'until a signal' "$?" 0
 bad 'a graph without a terminal' 'interactive terminal' nats stream graph BA
 bad 'too many graphs' 'maximum 4' nats sub a b c d e --graph
 if command -v tmux >/dev/null; then
+	export TMUX_TMPDIR=$W
 	tm() { tmux -L "nats$$-$size" -f /dev/null "$@"; }
 	for size in 80x24 200x50; do
-		tm new-session -d -x "${size%x*}" -y "${size#*x}" "$W/nats stream graph BA; echo ended \$?; sleep 20"
+		tm new-session -d -x "${size%x*}" -y "${size#*x}" "$W/nats stream graph BA; echo ended \$?; sleep 900"
 		screen() { tm capture-pane -p; }
 		stored() { screen | grep -q 'Messages Stored / second' && screen | grep -q '247 ┤'; }
-		wait_for 10 stored
+		narrow() { screen | wc -L | awk '{ exit !($1 <= 60) }' && screen | grep -q 'Messages Stored'; }
+		wait_for 60 stored
 		is "stream graph at $size" "$(screen | grep -cE '^ *[0-9.,]+ ┤|Messages (Stored|Removed)|Stream Statistics for BA' | awk '{ print ($1 >= 15) }')" 1
 		is "and no line is wider" "$(screen | wc -L | awk -v w="${size%x*}" '{ print ($1 <= w) }')" 1
-		[ $size = 200x50 ] || { tm resize-window -x 60 -y 30 && sleep 0.3 && is 'it follows the size' "$(screen | wc -L | awk '{ print ($1 <= 60) }')" 1; }
+		[ $size = 200x50 ] || { tm resize-window -x 60 -y 30 && ok 'it follows the size' wait_for 60 narrow; }
 		tm send-keys q
 		ended() { screen | grep -q '^ended 0'; }
 		ok "q ends it at $size" wait_for 10 ended

@@ -131,7 +131,7 @@ one() {
 		url=a:a
 		[ "$who" = A ] || url=sys:sys
 		# shellcheck disable=SC2086 # several words
-		(cd "$W/cwd" && timeout 10 "$NATS" -s "nats://$url@127.0.0.1:$(cat "$W/port")" --timeout 300ms $cmd) </dev/null >"$W/1" 2>"$W/2"
+		(cd "$W/cwd" && timeout 60 "$NATS" -s "nats://$url@127.0.0.1:$(cat "$W/port")" --timeout 300ms $cmd) </dev/null >"$W/1" 2>"$W/2"
 		status=$?
 		[ "$status" -lt 124 ] || [ "$status" = 130 ] || echo "status $status: $cmd"
 		grep -aqE 'Sanitizer|runtime error' "$W/2" && echo "$cmd:" && grep -aE 'Sanitizer|runtime error|#[0-9]+ .* src/' "$W/2" | head -20

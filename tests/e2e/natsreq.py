@@ -21,7 +21,7 @@ def parse():
     p.add_argument("--no-reply", action="store_true")
     p.add_argument("--repeat", type=int, default=1, help="publish it so many times")
     p.add_argument("--replies", type=int, default=1)
-    p.add_argument("--timeout", type=float, default=3)
+    p.add_argument("--timeout", type=float, default=60)
     return p.parse_args()
 
 

@@ -21,7 +21,7 @@ def sign(creds, nonce):
 def main():
     port, creds, ops = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     jwt = [w for w in open(creds).read().split() if w.startswith("eyJ")][0]
-    s = socket.create_connection(("127.0.0.1", port), timeout=5)
+    s = socket.create_connection(("127.0.0.1", port), timeout=60)
     f = s.makefile("rb")
     info = json.loads(f.readline().decode()[5:])
     connect = {"verbose": False, "pedantic": False, "jwt": jwt, "lang": "python",

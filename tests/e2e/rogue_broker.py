@@ -118,7 +118,7 @@ async def read(r):
 
 class Mode:
     def __init__(self, path):
-        self.path, self.seen, self.words = path, None, ["pass"]
+        self.path, self.seen, self.words, self.changes = path, None, ["pass"], 0
 
     def get(self):
         try:
@@ -128,6 +128,7 @@ class Mode:
         if (st.st_mtime_ns, st.st_ino) != self.seen:
             self.seen = (st.st_mtime_ns, st.st_ino)
             self.words = open(self.path).read().split() or ["pass"]
+            self.changes += 1
         return self.words
 
 
@@ -157,7 +158,7 @@ class Connection:
     def __init__(self, between, cw, uw):
         self.b, self.cw, self.uw = between, cw, uw
         self.subs, self.replies, self.requests = {}, [], []
-        self.kept, self.held = None, []
+        self.kept, self.held, self.taken_up = None, [], None
         self.injected = self.again = self.garbage = False
 
     async def pump(self, r, handle):
@@ -294,6 +295,9 @@ class Connection:
         while True:
             await asyncio.sleep(0.02)
             mode = self.b.mode.get()[0]
+            if self.b.mode.changes != self.taken_up:
+                self.taken_up = self.b.mode.changes
+                asyncio.get_running_loop().call_soon(lambda m=mode: self.b.log.put(event="mode", mode=m))
             if mode == "release" and self.held:
                 for m in self.held:
                     self.uw.write(m.wire())

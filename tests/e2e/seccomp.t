@@ -30,7 +30,7 @@ workload() {
 	as alice sign k.ed25519 "$W/large" -o "$W/large.sig" || return 1
 	as alice random 4096 -o "$W/random" || return 1
 	as admin user set alice --plain on && as admin key set k.p256 --plain on || return 1
-	"$T/e2e/nats_req" "$W/alice.nk" "hsm.as.${NKEY[alice]}.sign.k.p256" "$W/message" "$W/plain.sig" || return 1
+	"$T/e2e/nats_req" -t 60000 "$W/alice.nk" "hsm.as.${NKEY[alice]}.sign.k.p256" "$W/message" "$W/plain.sig" || return 1
 	as admin key ls && as admin user ls && as admin audit verify && as admin key rm imported --yes
 }
 
@@ -48,7 +48,8 @@ lock_and_unlock() {
 	as admin lock && wait_for 20 health && wait_for 20 locked || return 1
 	head -c 20 /dev/urandom | base64 -w0 >"$W/wrong"
 	as admin unlock --passphrase-file "$W/wrong" && return 1
-	as admin unlock --passphrase-file "$W/passphrase" && wait_for 10 operational
+	# a right one has to wait after a wrong one
+	wait_for 60 as admin unlock --passphrase-file "$W/passphrase" && wait_for 60 operational
 }
 
 # Without the broker for a while, over a name that has to be resolved.
@@ -74,7 +75,7 @@ new_store() {
 restart() {
 	stop_hsm || return 1
 	TRACE=2
-	start_hsm 30 && wait_for 20 operational && as alice sign k.ed25519 "$W/message" -o "$W/again.sig"
+	start_hsm && wait_for 20 operational && as alice sign k.ed25519 "$W/message" -o "$W/again.sig"
 }
 
 ok 'keys, signatures, users, audit' workload

@@ -14,6 +14,7 @@ head -c 18 /dev/urandom | base64 -w0 >"$W/wrong" && chmod 600 "$W/wrong"
 echo short >"$W/short" && chmod 600 "$W/short"
 echo 'the message' >"$W/msg"
 state() { as admin state --json | jq -r .state; }
+state_is() { [ "$(state 2>/dev/null)" = "$1" ]; }
 
 # ---- unprovisioned ----
 is "the first start is unprovisioned" "$(state)" unprovisioned
@@ -106,7 +107,7 @@ ok "a key is removed" as admin key rm i.ec --yes
 fails 5 'no such key' "and gone" as admin key show i.ec
 
 # ---- plain surface ----
-plain() { HSM_NKEY="" "$T/e2e/nats_req" "${@:3}" "$W/alice.nk" "hsm.as.${NKEY[alice]}.$1" "$2" "$W/out"; }
+plain() { HSM_NKEY="" "$T/e2e/nats_req" -t 60000 "${@:3}" "$W/alice.nk" "hsm.as.${NKEY[alice]}.$1" "$2" "$W/out"; }
 fails 3 'SESSION_ONLY' "plain: closed for the user" plain sign.k.ed25519 "$W/msg"
 as admin user set alice --plain on >/dev/null
 fails 3 'SESSION_ONLY' "plain: closed for the key" plain sign.k.ed25519 "$W/msg"
@@ -154,13 +155,13 @@ fails 4 'role' "an operator cannot read it" as alice audit verify
 
 # ---- lock, unlock, restart ----
 ok "lock" as admin lock
-wait_for 5 test "$(as admin state --json 2>/dev/null | jq -r .state)" = locked
+wait_for 60 state_is locked
 is "is locked" "$(state)" locked
 fails 3 'bootstrap|locked' "nobody signs while locked" as alice sign k.ed25519 "$W/msg"
 fails 4 'wrong passphrase' "a wrong passphrase is refused" as admin unlock --passphrase-file "$W/wrong"
+wrong_thrice "$W/wrong" || bail "no wrong passphrase"
 fails 4 'wait' "and limited" as admin unlock --passphrase-file "$W/passphrase"
-sleep 1.2
-ok "unlock" as admin unlock --passphrase-file "$W/passphrase"
+ok "unlock, when the time is over" wait_for 60 as admin unlock --passphrase-file "$W/passphrase"
 is "is operational" "$(state)" operational
 ok "and signs as before" as alice sign k.ed25519 "$W/msg" -o "$W/sig"
 stop_hsm
@@ -171,7 +172,7 @@ ok "unlock" as admin unlock --passphrase-file "$W/passphrase"
 ok "unattended boot on" as admin config unattended-boot on
 stop_hsm
 start_hsm || bail "restart"
-wait_for 5 test "$(state)" = operational
+wait_for 60 state_is operational
 is "unattended boot starts operational" "$(state)" operational
 ok "lock" as admin lock
 sleep 0.5

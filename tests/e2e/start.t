@@ -16,7 +16,7 @@ trap at_exit EXIT
 # runs hsmd to its end, as uid 65532 where RUNAS is set; $rc, $W/err, $line
 RUNAS=()
 attempt() {
-	timeout 20 "${RUNAS[@]}" env "$@" "$BIN/hsmd" -c "$W/hsm.yaml" run >"$W/out" 2>"$W/err" </dev/null
+	timeout 120 "${RUNAS[@]}" env "$@" "$BIN/hsmd" -c "$W/hsm.yaml" run >"$W/out" 2>"$W/err" </dev/null
 	rc=$?
 	line=$(grep -E '^hsmd: |level=error' "$W/err" | head -1)
 }
@@ -151,7 +151,7 @@ leaf() {
 server() {
 	{
 		cat "$W/nats.base"
-		[ "$1" = - ] || echo "tls { cert_file: $W/$1.pem, key_file: $W/$1.key, ca_file: $W/ca.pem, timeout: 3${2:+, $2} }"
+		[ "$1" = - ] || echo "tls { cert_file: $W/$1.pem, key_file: $W/$1.key, ca_file: $W/ca.pem, timeout: 20${2:+, $2} }"
 	} >"$W/nats.conf"
 	run_nats
 }

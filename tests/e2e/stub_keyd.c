@@ -11,7 +11,8 @@
  *   !hello        new instance
  *   !eof          all channels are closed
  *   !bad          a frame that no front expects
- * A plain request is answered by its key's name: see plain(). */
+ * It prints "asked !slow" and "asked !never" when these have come. A plain request is
+ * answered by its key's name: see plain(). */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -84,6 +85,13 @@ static void say_hello(void)
 	fflush(stdout);
 }
 
+/* One line, at once: whoever waits for it reads a file. */
+static void say(const char *line)
+{
+	puts(line);
+	fflush(stdout);
+}
+
 static void reply(struct buf *out, uint64_t tag, uint16_t error, uint8_t mode, const void *p,
 		  size_t n)
 {
@@ -129,9 +137,12 @@ static void sealed(struct buf *out, uint64_t tag, const uint8_t *p, size_t n)
 		wire_end(out, at);
 	} else if (starts(p, n, "!error ")) {
 		reply(out, tag, (uint16_t)number_after(p, n, 7), 0, text, strlen(text));
+	} else if (starts(p, n, "!never")) {
+		say("asked !never");
 	} else if (starts(p, n, "!slow ")) {
 		long ms = number_after(p, n, 6);
 
+		say("asked !slow");
 		nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 		reply(out, tag, 0, 0, p, n);
 	} else if (starts(p, n, "!big ")) {

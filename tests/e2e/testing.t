@@ -23,9 +23,11 @@ testing() { # in the background; output in $W/out, $W/err
 	RUN=$!
 }
 # what `docker exec` has
+# with time for a busy machine, where one can say so
 inside() { env -u HSM_IDENTITY HSM_CONFIG="$D/testing/hsm.yaml" HSM_NKEY="$D/testing/operator.nk" XDG_CONFIG_HOME="$D/testing/config" NATS_URL="${BROKER:-$OWN}" "$@"; }
 ready() { inside hsm-testing --data "$D" --health; }
-state() { inside signbox hsm state --json; }
+state() { inside signbox hsm state --json --timeout 60; }
+gone() { ! pgrep -f "$D/testing"; }
 part() { pgrep -P "$RUN" -x "$1"; }
 stop_testing() {
 	kill -TERM "$RUN"
@@ -41,7 +43,7 @@ mkdir -m 700 "$D"
 testing "NATS_$(printf 'X%.0s' {1..80})=a long name"
 ok 'it gets ready, with nothing given' wait_for 30 ready || failed
 is 'it is operational, and says what it is' "$(state | jq -c '[.state, (.warnings | index("testing") != null)]')" '["operational",true]'
-is 'a key of each type' "$(inside signbox hsm key ls --json | jq -rc '[.[].type]')" '["ed25519","p256","rsa"]'
+is 'a key of each type' "$(inside signbox hsm key ls --json --timeout 60 | jq -rc '[.[].type]')" '["ed25519","p256","rsa"]'
 ok 'it warns' grep -q 'NOT FOR PRODUCTION' "$W/err"
 wait_for 5 grep -q 'Ask it' "$W/out"
 for s in device_key passphrase service.nk admin.nk operator.nk; do
@@ -64,8 +66,9 @@ sed -i 's/docker exec \(-i \)\?[0-9A-Za-z]* //g; s/docker cp [^:]*:/cp /' "$W/co
 ln -s "$BIN/signbox" "$W/paste/hsm" && ln -s "$BIN/signbox" "$W/paste/nats"
 is 'it prints commands' "$(grep -c . "$W/commands")" 10
 cd "$W/paste" || exit 1
-ok 'all of which work when pasted' inside env PATH="$W/paste:$PATH" bash -e "$W/commands"
-ok '… and openssl says that the signature is right' inside env PATH="$W/paste:$PATH" bash -c "bash -e '$W/commands' | grep -q 'Verified OK'"
+# (its commands have the time of their defaults: on a busy machine, once more)
+ok 'all of which work when pasted' wait_for 60 inside env PATH="$W/paste:$PATH" bash -e "$W/commands"
+ok '… and openssl says that the signature is right' wait_for 60 inside env PATH="$W/paste:$PATH" bash -c "bash -e '$W/commands' | grep -q 'Verified OK'"
 cd "$SRC" || exit 1
 
 # ---- again ----
@@ -81,7 +84,7 @@ for s in device_key passphrase service.nk admin.nk operator.nk; do
 	ok "its $s is the same" cmp "$W/first.$s" "$D/testing/$s"
 done
 ok 'and none is printed' unprinted "$W/out" "$W/err"
-is 'the keys are there' "$(inside signbox hsm key ls --json | jq length)" 3
+is 'the keys are there' "$(inside signbox hsm key ls --json --timeout 60 | jq length)" 3
 
 # ---- what is killed ----
 for p in nats-server hsmd; do
@@ -89,7 +92,7 @@ for p in nats-server hsmd; do
 	kill -KILL "$was"
 	ok "$p is killed: another comes" wait_for 15 bash -c "p=\$(pgrep -P $RUN -x $p) && [ \"\$p\" != $was ]"
 	ok '… and it is ready again' wait_for 20 ready || failed
-	ok '… and signs' inside signbox hsm sign demo-ed25519 "$0" -o "$W/sig"
+	ok '… and signs' inside signbox hsm sign demo-ed25519 "$0" -o "$W/sig" --timeout 60
 done
 kill -KILL "$(pgrep -P "$(part hsmd)" -x hsm-keyd)"
 ok 'a process of the service is killed' wait_for 20 ready
@@ -107,7 +110,7 @@ at_terminal() {
 		pid, fd = pty.fork()
 		if pid == 0:
 		    os.execv(sys.argv[1], sys.argv[1:])
-		out, until, asked = b"", time.monotonic() + 40, False
+		out, until, asked = b"", time.monotonic() + 240, False
 		while time.monotonic() < until:
 		    if select.select([fd], [], [], 1)[0]:
 		        try:
@@ -136,10 +139,10 @@ for after in 0.05 0.15 0.25 0.4; do
 	sleep "$after"
 	kill -KILL "$RUN"
 	wait "$RUN" 2>/dev/null
-	wait_for 5 bash -c "! pgrep -f '$D/testing'"
+	wait_for 60 gone
 	testing
 	ok "killed after $after s, the next start makes up for it" wait_for 30 ready || failed
-	is '… with all keys' "$(inside signbox hsm key ls --json | jq length)" 3
+	is '… with all keys' "$(inside signbox hsm key ls --json --timeout 60 | jq length)" 3
 	stop_testing
 done
 
@@ -159,8 +162,8 @@ for kind in 'that is set up' 'that is to be set up'; do
 	# set up it is by a broker of its own, which then goes
 	is '… and no broker of its own' "$(part nats-server)" ''
 	ok '… nothing listens where it did' bash -c "! : </dev/tcp/127.0.0.1/$PORT"
-	ok '… and the operator has it sign over the other' inside signbox hsm sign demo-p256 "$0" -o "$W/sig"
-	is '… it has its keys' "$(inside signbox hsm key ls --json | jq length)" 3
+	ok '… and the operator has it sign over the other' inside signbox hsm sign demo-p256 "$0" -o "$W/sig" --timeout 60
+	is '… it has its keys' "$(inside signbox hsm key ls --json --timeout 60 | jq length)" 3
 	stop_testing
 	is '… SIGTERM: status 0' $? 0
 	# the NKeys that the broker knows stay
@@ -186,10 +189,10 @@ done
 is '… and makes nothing' "$(ls "$D")" ''
 D=$W/none fails 2 "none.*volume.*user $(id -u)" 'no volume' run_testing
 fails 2 'HOST:PORT' 'no port to listen on' "$BIN/hsm-testing" --data "$D" --listen nowhere
-python3 -c "import socket,time; s=socket.socket(); s.setsockopt(1,2,1); s.bind(('127.0.0.1',$PORT)); s.listen(); time.sleep(60)" &
+python3 -c "import socket,time; s=socket.socket(); s.setsockopt(1,2,1); s.bind(('127.0.0.1',$PORT)); s.listen(); time.sleep(900)" &
 busy=$!
 wait_for 5 port_open "$PORT"
-fails 1 'nats-server ended with status 1' 'the port is taken: it ends, and all of it' timeout 40 "$BIN/hsm-testing" --data "$D" --listen "127.0.0.1:$PORT"
+fails 1 'nats-server ended with status 1' 'the port is taken: it ends, and all of it' timeout 120 "$BIN/hsm-testing" --data "$D" --listen "127.0.0.1:$PORT"
 kill "$busy" && wait "$busy" 2>/dev/null
 is '… with no process left' "$(pgrep -f "$D/testing" | wc -l)" 0
 
@@ -199,10 +202,10 @@ export HSM_RESTART_DELAY=0
 D=$W/production
 fails 2 'device key' 'it does not start without a device key' env HSM_DATA="$D" hsmd
 is '… which is one line' "$(env HSM_DATA="$D" hsmd 2>&1 | wc -l)" 1
-fails 2 'no administrators: set HSM_BOOTSTRAP_ADMINS' '… nor, the first time, without administrators' env HSM_DATA="$D" HSM_DEVICE_KEY="$W/key" timeout 20 hsmd
-is '… which is one line' "$(env HSM_DATA="$D" HSM_DEVICE_KEY="$W/key" timeout 20 hsmd 2>&1 | wc -l)" 1
+fails 2 'no administrators: set HSM_BOOTSTRAP_ADMINS' '… nor, the first time, without administrators' env HSM_DATA="$D" HSM_DEVICE_KEY="$W/key" timeout 120 hsmd
+is '… which is one line' "$(env HSM_DATA="$D" HSM_DEVICE_KEY="$W/key" timeout 120 hsmd 2>&1 | wc -l)" 1
 fails 2 'no NATS user of the service: set nats.nkey' '… nor without a NATS user' \
-	env HSM_DATA="$D" HSM_DEVICE_KEY="$W/key" HSM_BOOTSTRAP_ADMINS="a=$(nk -gen user -pubout | tail -n 1)" timeout 20 hsmd
+	env HSM_DATA="$D" HSM_DEVICE_KEY="$W/key" HSM_BOOTSTRAP_ADMINS="a=$(nk -gen user -pubout | tail -n 1)" timeout 120 hsmd
 for p in hsmd hsm-front hsm-keyd hsm-store; do
 	is "$p cannot set itself up" "$(grep -c 'Secrets, printed\|demo-ed25519' "$BIN/$p")" 0
 done

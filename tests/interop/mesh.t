@@ -12,7 +12,7 @@ export HOME=$W XDG_DATA_HOME=$W/d NKEYS_PATH=$W/k
 unset MESH_DIR MESH_AUTH NATS_URL NATS_CREDS NATS_NKEY NATS_CA
 PID=
 trap '[ -z "$PID" ] || { kill "$PID" && wait "$PID"; } 2>/dev/null; cleanup' EXIT
-real() { XDG_CONFIG_HOME=$M/box timeout 30 "$TOOLS/nats" --context "$@"; }
+real() { XDG_CONFIG_HOME=$M/box timeout 120 "$TOOLS/nats" --context "$@"; }
 
 for auth in nkey jwt; do
 	M=$W/$auth
@@ -38,7 +38,7 @@ for auth in nkey jwt; do
 	fails 1 'permissions violation' "$auth: and not with another's name" real admin pub "hsm.as.$A.sign.demo" x
 	fails 0 'no responders' "$auth: with her inbox" real alice req "hsm.as.$A.sign.demo" x
 	if [ $auth = jwt ]; then
-		ok 'jwt: natscli, with creds' env XDG_CONFIG_HOME="$W/none" timeout 30 "$TOOLS/nats" -s "tls://127.0.0.1:$PORT" --tlsca "$M/box/ca.pem" \
+		ok 'jwt: natscli, with creds' env XDG_CONFIG_HOME="$W/none" timeout 120 "$TOOLS/nats" -s "tls://127.0.0.1:$PORT" --tlsca "$M/box/ca.pem" \
 			--creds "$M/box/alice.creds" pub hsm.open.X x
 	fi
 	kill "$PID" && wait "$PID" 2>/dev/null

@@ -252,7 +252,7 @@ run_all() {
 	wait_for 10 port_open "$port"
 	while read -r line; do
 		i=$((i + 1))
-		eval "timeout 30 $tool -s nats://127.0.0.1:$port ${line#? }" >"$i.out" 2>"$i.err" </dev/null
+		eval "timeout 120 $tool -s nats://127.0.0.1:$port ${line#? }" >"$i.out" 2>"$i.err" </dev/null
 		echo $? >"$i.rc"
 	done < <(commands)
 	kill "$pid" && wait "$pid" 2>/dev/null

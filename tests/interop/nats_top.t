@@ -34,16 +34,16 @@ f = keep[1][1]
 for i in range(1500):
     f.write(b"PUB a 3000\r\n" + b"x" * 3000 + b"\r\n")
 f.flush()
-time.sleep(100)
+time.sleep(900)
 PY
 HSM_PID=$!
-wait_for 10 bash -c "timeout 5 '$REAL' -m $MON -o - | grep -q 'Connections Polled: 3'" || bail 'no clients'
+wait_for 10 bash -c "timeout 60 '$REAL' -m $MON -o - | grep -q 'Connections Polled: 3'" || bail 'no clients'
 sleep 1.5
 
 mask() { sed -E 's/CPU:(  |,|;|\t)[^ ,;\t]+(  |,|;|\t)Memory:([ ,;\t])[^ ,;\t]+/CPU Memory/; s/uptime: [0-9a-z]+/uptime: U/; s/([0-9]+m)?[0-9]+s( +|[,;\t])20/U 20/'; }
 compare() {
-	timeout 20 "$REAL" -m "$MON" "$@" 2>/dev/null | mask >"$W/theirs"
-	timeout 20 "$BIN/signbox" nats-top -m "$MON" "$@" 2>/dev/null | mask >"$W/ours"
+	timeout 120 "$REAL" -m "$MON" "$@" 2>/dev/null | mask >"$W/theirs"
+	timeout 120 "$BIN/signbox" nats-top -m "$MON" "$@" 2>/dev/null | mask >"$W/ours"
 	[ -s "$W/ours" ] && diff "$W/theirs" "$W/ours"
 }
 for args in '-o -' '-o - -b' '-o - -u' '-o - -display-subscriptions-column' '-o - -u -b' '-o - -l ,' '-o - -l ; -u' \
@@ -54,12 +54,12 @@ for args in '-o -' '-o - -b' '-o - -u' '-o - -display-subscriptions-column' '-o 
 done
 for args in '-sort nosuch -o -' '-m 1 -o -' '-nosuch' '-n x'; do
 	read -r -a words <<<"$args"
-	timeout 20 "$REAL" -m "$MON" "${words[@]}" >/dev/null 2>&1
+	timeout 120 "$REAL" -m "$MON" "${words[@]}" >/dev/null 2>&1
 	a=$?
-	timeout 20 "$BIN/signbox" nats-top -m "$MON" "${words[@]}" >/dev/null 2>&1
+	timeout 120 "$BIN/signbox" nats-top -m "$MON" "${words[@]}" >/dev/null 2>&1
 	is "status of nats-top $args" $? $a
 done
-timeout 20 "$REAL" -m "$MON" -o "$W/f1" -l ,
-timeout 20 "$BIN/signbox" nats-top -m "$MON" -o "$W/f2" -l ,
+timeout 120 "$REAL" -m "$MON" -o "$W/f1" -l ,
+timeout 120 "$BIN/signbox" nats-top -m "$MON" -o "$W/f2" -l ,
 ok '-o FILE' diff <(mask <"$W/f1") <(mask <"$W/f2")
 done_testing

@@ -19,7 +19,7 @@ js() { # what: each line of the script is a test
 		'ok '*) echo "ok $TAP_N - ${line#ok }" ;;
 		*) echo "not ok $TAP_N - ${line#not ok }" ;;
 		esac
-	done < <(timeout 60 "$NODE" "$SRC/tests/interop/npm.js" "$1" "$W" 2>&1)
+	done < <(timeout 200 "$NODE" "$SRC/tests/interop/npm.js" "$1" "$W" 2>&1)
 }
 
 printf 'Hello World!\n' >msg

@@ -21,7 +21,7 @@ ours() { run_in "${HOME_OF:-ours}" "$W/nsc" "$@"; }
 run_in() {
 	local dir=$W/$1
 	shift
-	(cd "$dir" && env XDG_CONFIG_HOME="$dir/c" XDG_DATA_HOME="$dir/d" timeout 30 "$@" </dev/null)
+	(cd "$dir" && env XDG_CONFIG_HOME="$dir/c" XDG_DATA_HOME="$dir/d" timeout 120 "$@" </dev/null)
 }
 
 mask() {

@@ -6,11 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/spawn.h"
 #include "crypto/crypto.h"
 #include "crypto/ed25519.h"
 #include "crypto/sha256.h"
 #include "e2e/lib/harness.h"
-#include "hsm/launcher/spawn.h"
 
 #define CALL_MS 45000
 
@@ -152,7 +152,7 @@ int client_open(struct client *c, struct front *f)
 		give_up("opening: %s", e.text);
 	tag = front_send(f, 0, W_OPEN, b.p, b.len);
 	buf_reset(&b);
-	rc = front_receive(f, 0, tag, &b, 10000);
+	rc = front_receive(f, 0, tag, &b, 60000);
 	if (rc != 1 || b.len < 3) {
 		buf_free(&b);
 		return -1;

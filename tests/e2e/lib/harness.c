@@ -17,8 +17,8 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/spawn.h"
 #include "crypto/crypto.h"
-#include "hsm/launcher/spawn.h"
 
 /* ---- TAP ---- */
 

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/spawn.h"
 #include "hsm/keyd/object.h"
 #include "hsm/keyd/vault.h"
-#include "hsm/launcher/spawn.h"
 
 /* ---- images ---- */
 

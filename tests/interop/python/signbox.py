@@ -398,7 +398,7 @@ class Client:
     """Requests of one user to one HSM"""
     epochs = {}  # the highest of each identity
 
-    def __init__(self, url, key, identity, patience=15):
+    def __init__(self, url, key, identity, patience=90):
         self.key, self.identity = key, identity
         self.nats = Nats(url, key)
         self.patience = patience  # seconds until an operation is given up
