@@ -260,6 +260,8 @@ static int connect_nats(struct hsm_client *c, const struct hsm_opts *o, struct e
 
 	co.event = on_event;
 	co.event_arg = c;
+	if (!co.timeout_ms)
+		co.timeout_ms = c->deadline_ms;
 	if (conn_open(&c->conn, &co, e))
 		return -1;
 	crypto_random(tag, sizeof(tag));

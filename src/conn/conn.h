@@ -44,7 +44,7 @@ struct conn_opts {
 	 * CONFIG error of conn_open. A client: one try within timeout_ms;
 	 * later losses are repaired for ever too, requests fail at once meanwhile. */
 	bool service;
-	int64_t timeout_ms; /* of connecting; 0: 2000 */
+	int64_t timeout_ms; /* of connecting; 0: 5000. Each of several servers gets 2 to 5 s */
 	/* Called from a thread of nats.c for each change, after it was logged. May be
 	 * NULL. what: server URL without user and password, or the reason or reasons. */
 	void (*event)(void *arg, enum conn_event ev, const char *what);

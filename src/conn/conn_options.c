@@ -8,15 +8,26 @@
 #include "base/secret.h"
 #include "conn/conn_state.h"
 
-#define DEFAULT_TIMEOUT_MS 2000
+#define TIMEOUT_MS 5000 /* of all servers together, when nobody says another */
+#define EACH_MIN_MS 2000
+#define EACH_MAX_MS 5000
 #define PEM_MAX 65536
+
+int64_t conn_each_ms(int64_t all, int n)
+{
+	int64_t least, each;
+
+	all = all > 0 ? all : TIMEOUT_MS;
+	least = all < EACH_MIN_MS ? all : EACH_MIN_MS;
+	each = all / (n > 0 ? n : 1);
+	return each < least ? least : each > EACH_MAX_MS ? EACH_MAX_MS : each;
+}
 
 static int apply_urls(natsOptions *no, struct conn *c, const struct conn_opts *o, bool *tls,
 		      struct err *e)
 {
 	CLEAN(free) char *list = strdup(o->url ? o->url : CONN_URL_DEFAULT);
 	const char *urls[CONN_URLS_MAX];
-	int64_t each = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
 	int n;
 
 	if (!list)
@@ -29,13 +40,11 @@ static int apply_urls(natsOptions *no, struct conn *c, const struct conn_opts *o
 		if (conn_url_place(urls[i], host, port) && conn_url_hold(&c->names, host, port, e))
 			return -1;
 	}
-	/* The deadline is for the list; nats.c counts for each server. */
-	each = each / n > 250 ? each / n : 250;
-	c->timeout_ms = each;
+	c->timeout_ms = conn_each_ms(o->timeout_ms, n);
 	natsStatus s = natsOptions_SetServers(no, urls, n);
 
 	if (s == NATS_OK)
-		s = natsOptions_SetTimeout(no, each);
+		s = natsOptions_SetTimeout(no, c->timeout_ms);
 	return s == NATS_OK ? 0 : conn_err(e, s, "NATS URL");
 }
 
@@ -180,7 +189,6 @@ static int apply_proxy(natsOptions *no, struct conn *c, const struct conn_opts *
 		natsStatus s = natsOptions_SetProxyConnHandler(no, on_dial, c);
 
 		c->trouble = conn_trouble_new();
-		c->timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
 		if (!c->trouble)
 			return err_set(e, ERR_NOMEM, NULL);
 		/* A server can ask for TLS that nobody has configured here. */
@@ -194,7 +202,6 @@ static int apply_proxy(natsOptions *no, struct conn *c, const struct conn_opts *
 	if (conn_socks_parse(&c->proxy, o->proxy, e) ||
 	    conn_url_hold(&c->names, c->proxy.host, c->proxy.port, e))
 		return -1;
-	c->timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
 	return conn_err(e, natsOptions_SetProxyConnHandler(no, on_proxy, c), "NATS options");
 }
 

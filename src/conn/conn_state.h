@@ -25,12 +25,16 @@ struct conn {
 	struct conn_names names; /* that the user has configured */
 	struct socks_proxy proxy;
 	struct err proxy_err; /* of the last try; under lock */
-	int64_t timeout_ms;
+	int64_t timeout_ms;   /* for each server: conn_each_ms */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool closed; /* nats.c has reported that the connection is closed */
 };
 
+/* How long one of n servers may take to be connected to when all may take that long (0: the
+ * default): as much as a slow link needs for TLS, 2 s (or all, when that is less), and not so
+ * much that one which is mute takes all the time of the others, 5 s. */
+int64_t conn_each_ms(int64_t all, int n);
 /* All of o into nats.c's options and c. Errors: as conn_open's. */
 int conn_options_apply(natsOptions *no, struct conn *c, const struct conn_opts *o, struct err *e);
 /* The callbacks that tell what becomes of the connection. */

@@ -24,6 +24,7 @@
 #include "base/enc.h"
 #include "base/file.h"
 #include "conn/conn.h"
+#include "conn/conn_state.h"
 #include "crypto/crypto.h"
 #include "nkey/nkey.h"
 
@@ -215,6 +216,21 @@ static void from_environment(void **state)
 	unsetenv("NATS_URL");
 	unsetenv("NATS_NKEY");
 	unsetenv("NATS_CA");
+}
+
+static void time_for_each(void **state)
+{
+	static const struct {
+		int64_t all;
+		int n;
+		int64_t each;
+	} rows[] = {{0, 1, 5000},     {0, 2, 2500},	{0, 3, 2000},
+		    {300, 1, 300},    {300, 4, 300},	{2000, 3, 2000},
+		    {12000, 3, 4000}, {60000, 3, 5000}, {60000, 1, 5000}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(conn_each_ms(rows[i].all, rows[i].n), rows[i].each);
 }
 
 static void nobody_there(void **state)
@@ -580,10 +596,15 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nonces),	    cmocka_unit_test(bad_options),
-		cmocka_unit_test(from_environment), cmocka_unit_test(nobody_there),
-		cmocka_unit_test(connects),	    cmocka_unit_test(drains),
-		cmocka_unit_test(service_retries),  cmocka_unit_test(tls),
+		cmocka_unit_test(nonces),
+		cmocka_unit_test(bad_options),
+		cmocka_unit_test(from_environment),
+		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(time_for_each),
+		cmocka_unit_test(connects),
+		cmocka_unit_test(drains),
+		cmocka_unit_test(service_retries),
+		cmocka_unit_test(tls),
 		cmocka_unit_test(rogue_broker),
 	};
 

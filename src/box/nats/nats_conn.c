@@ -228,7 +228,7 @@ int nats_connect_to(struct cli *c, const char *url, struct conn **out, struct er
 	o.plain_inbox = o.any_mode = o.tls_auto = o.quiet = true;
 	o.tls_first = ctx_flag(x, "tls_first");
 	o.name = name && *name ? name : "signbox nats " SIGNBOX_VERSION;
-	o.timeout_ms = r->timeout_ms < 2000 ? r->timeout_ms : 2000;
+	o.timeout_ms = r->timeout_ms;
 	o.event = on_event;
 	o.event_arg = r;
 	o.verify = r->verify;
