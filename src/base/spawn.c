@@ -59,7 +59,8 @@ static void become(const struct spawn *s, pid_t parent)
 	if (place_fds(s))
 		return;
 	/* What whoever started us has left open; not yet the pipe of child(). */
-	(void)close_range(SPAWN_FIRST_FD + s->nfds, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (close_range(SPAWN_FIRST_FD + s->nfds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return;
 	execve(s->path, s->argv, s->envp);
 }
 

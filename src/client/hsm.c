@@ -15,6 +15,7 @@
 
 #define MESSAGE_MAX (16u << 20) /* over any max_payload that makes sense */
 #define EPOCH_SAVE_MS 1000
+#define CONNECT_MIN_MS 2000
 
 int64_t client_now(void)
 {
@@ -260,8 +261,9 @@ static int connect_nats(struct hsm_client *c, const struct hsm_opts *o, struct e
 
 	co.event = on_event;
 	co.event_arg = c;
-	if (!co.timeout_ms)
-		co.timeout_ms = c->deadline_ms;
+	/* A short deadline of requests is none for TLS, which comes once. */
+	if (!co.timeout_ms && c->deadline_ms)
+		co.timeout_ms = c->deadline_ms < CONNECT_MIN_MS ? CONNECT_MIN_MS : c->deadline_ms;
 	if (conn_open(&c->conn, &co, e))
 		return -1;
 	crypto_random(tag, sizeof(tag));

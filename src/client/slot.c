@@ -276,6 +276,20 @@ static void hint(struct hsm_client *c, struct slot *s, const struct err *why, in
 	}
 }
 
+/* The file comes last, and whole or not: a command that is cut off helps nobody. */
+static void epoch_back(const struct hsm_client *c, uint64_t now, uint64_t before, struct err *e)
+{
+	size_t len;
+
+	err_set(e, ERR_EPOCH_BACK,
+		"epoch %llu is older than %llu: the store was rolled back, or this is an attack; "
+		"ask the administrator, then 'hsm identity accept-epoch'",
+		(unsigned long long)now, (unsigned long long)before);
+	len = strlen(e->text);
+	if (c->epoch_file && len + strlen(c->epoch_file) + sizeof(" ()") <= sizeof(e->text))
+		(void)snprintf(e->text + len, sizeof(e->text) - len, " (%s)", c->epoch_file);
+}
+
 /* A proven answer. */
 static void answered(struct hsm_client *c, struct slot *s, const struct response *p, int64_t now)
 {
@@ -295,14 +309,7 @@ static void answered(struct hsm_client *c, struct slot *s, const struct response
 		/* Not c->epoch: answers to requests in parallel overtake each other. */
 		if (p->epoch < s->epoch) {
 			r.body.len = 0;
-			err_set(&e, ERR_EPOCH_BACK,
-				"epoch %llu is older than %llu %s%.115s: the store was rolled "
-				"back, or this is an attack; ask the HSM's administrator; if "
-				"meant, "
-				"'hsm identity accept-epoch'",
-				(unsigned long long)p->epoch, (unsigned long long)s->epoch,
-				c->epoch_file ? "in " : "seen before",
-				c->epoch_file ? c->epoch_file : "");
+			epoch_back(c, p->epoch, s->epoch, &e);
 			slot_end(c, s, &r, &e);
 			return;
 		}

@@ -41,10 +41,12 @@ struct conn_opts {
 	/* A service: conn_open returns at once, connecting is retried for ever, also
 	 * after the server refused the credentials, and CONN_TROUBLE tells each change of why
 	 * which server cannot be used; certificates, and a JWT, that cannot be used now are a
-	 * CONFIG error of conn_open. A client: one try within timeout_ms;
+	 * CONFIG error of conn_open. A client: one try of each server;
 	 * later losses are repaired for ever too, requests fail at once meanwhile. */
 	bool service;
-	int64_t timeout_ms; /* of connecting; 0: 5000. Each of several servers gets 2 to 5 s */
+	/* Of connecting; 0: 5000. Each server gets its share, but 2 s at least (or all, when that
+	 * is less) and 5 s at most: a long list of mute ones takes longer. */
+	int64_t timeout_ms;
 	/* Called from a thread of nats.c for each change, after it was logged. May be
 	 * NULL. what: server URL without user and password, or the reason or reasons. */
 	void (*event)(void *arg, enum conn_event ev, const char *what);

@@ -177,30 +177,33 @@ static struct timespec in_ms(int64_t ms)
 	return t;
 }
 
-/* With the lock. 0 and the answer in *why (EAI_AGAIN: none in time), or -1: no thread. */
-static int wait_for(struct resolve_name *n, int64_t ms, int *why)
+/* With the lock. What the name server says, EAI_AGAIN: nothing in time. */
+static int wait_for(struct resolve_name *n, const struct timespec *until)
 {
+	const struct timespec soon = in_ms(PATIENCE_MS);
 	uint64_t before = n->answers;
-	struct timespec until = in_ms(n->last.n && ms > PATIENCE_MS ? PATIENCE_MS : ms);
 
+	if (n->last.n && (soon.tv_sec < until->tv_sec ||
+			  (soon.tv_sec == until->tv_sec && soon.tv_nsec < until->tv_nsec)))
+		until = &soon;
 	if (!start(n))
-		return -1;
+		return EAI_AGAIN;
 	n->waiting++;
-	while (n->answers == before && wait_until(&until))
+	while (n->answers == before && wait_until(until))
 		;
-	n->waiting--;
-	*why = n->answers == before ? EAI_AGAIN : n->why;
-	return 0;
+	/* Its place may be what another waits for. */
+	if (--n->waiting == 0)
+		pthread_cond_broadcast(&answered);
+	return n->answers == before ? EAI_AGAIN : n->why;
 }
 
 /* With the lock. The name's place, a stranger's as soon as one is free; NULL: too late. */
-static struct resolve_name *place(const char *host, const char *port, int64_t ms)
+static struct resolve_name *place(const char *host, const char *port, const struct timespec *until)
 {
-	struct timespec until = in_ms(ms);
 	struct resolve_name *n;
 
 	while (!(n = find(host, port)) && !make_room(STRANGERS_MAX - 1))
-		if (!wait_until(&until))
+		if (!wait_until(until))
 			return NULL;
 	if (!n)
 		n = add(host, port);
@@ -212,6 +215,7 @@ static struct resolve_name *place(const char *host, const char *port, int64_t ms
 int conn_resolve(struct resolved *out, const char *host, const char *port, int64_t ms, int *why,
 		 struct err *e)
 {
+	const struct timespec until = in_ms(ms);
 	struct resolve_name *n;
 	bool known;
 
@@ -219,10 +223,15 @@ int conn_resolve(struct resolved *out, const char *host, const char *port, int64
 	*why = look_up(out, host, port, AI_NUMERICHOST);
 	if (*why == 0)
 		return 0;
+	if (strlen(host) >= sizeof(n->host) || strlen(port) >= sizeof(n->port)) {
+		*why = EAI_NONAME;
+		return err_set(e, ERR_UNKNOWN_HOST, "no name is that long");
+	}
 	*why = EAI_AGAIN;
 	pthread_mutex_lock(&lock);
-	n = place(host, port, ms);
-	if (n && wait_for(n, ms, why) == 0) {
+	n = place(host, port, &until);
+	if (n) {
+		*why = wait_for(n, &until);
 		/* A name server that says "no such name" knows; else last time's will do. */
 		known = *why == 0 || (*why != EAI_NONAME && n->last.n);
 		if (known) {

@@ -63,7 +63,7 @@ bool conn_url_place(const char *url, char host[static 256], char port[static 8])
 int conn_url_hold(struct conn_names *names, const char *host, const char *port, struct err *e)
 {
 	if (names->n == CONN_URLS_MAX + 1)
-		return 0;
+		return err_set(e, ERR_TOO_LARGE, "too many names of servers");
 	names->v[names->n] = conn_resolve_hold(host, port);
 	if (!names->v[names->n])
 		return err_set(e, ERR_NOMEM, NULL);

@@ -125,8 +125,6 @@ static int step_repo(struct rootfs_work *w, struct err *e)
 	char path[2400];
 
 	buf_init(&index, 64u << 20);
-	if (run_remove_tree(w->repo, e) || file_mkdirs(w->repo, 0755, e))
-		return -1;
 	for (size_t i = 0; i < l->npkg; i++) {
 		const struct lock_pkg *p = &l->pkg[i];
 
@@ -323,11 +321,12 @@ static int choose_places(struct rootfs_work *w, struct err *e)
 }
 
 /* The repository must be readable for the ids of a user name space: an ordinary
- * user's goes below /tmp. */
+ * user's goes below /tmp, where it must stay the folder that was made: another who made one
+ * by its name would choose what is installed. */
 static int open_repo(struct rootfs_work *w, struct scratch *scratch, struct err *e)
 {
 	if (geteuid() == 0)
-		return 0;
+		return run_remove_tree(w->repo, e) || file_mkdirs(w->repo, 0755, e) ? -1 : 0;
 	if (scratch_open(scratch, "/tmp", 0755, e))
 		return -1;
 	snprintf(w->repo, sizeof(w->repo), "%.100s", scratch->dir);

@@ -14,7 +14,7 @@
 
 /* Waits for our end, then becomes rm. In a session of its own, so that ^C and a hangup are
  * not meant for it, and with nothing of ours open: whoever reads our output needs not wait. */
-static _Noreturn void keep(const char *dir, int pipe_end)
+static _Noreturn void keep(const char *dir, const int p[static 2])
 {
 	const char *const argv[] = {"rm", "-rf", "--one-file-system", "--", dir, NULL};
 	static const int deaf[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
@@ -22,13 +22,15 @@ static _Noreturn void keep(const char *dir, int pipe_end)
 	sigset_t none;
 	char c;
 
+	/* Or it would wait for itself. */
+	(void)close(p[1]);
 	(void)setsid();
 	for (size_t i = 0; i < sizeof(deaf) / sizeof(deaf[0]); i++)
 		(void)signal(deaf[i], SIG_IGN);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 ||
-	    (pipe_end != 3 && dup2(pipe_end, 3) < 0))
+	    (p[0] != 3 && dup2(p[0], 3) < 0))
 		_exit(126);
 	(void)close_range(4, ~0u, 0);
 	while (read(3, &c, 1) < 0 && errno == EINTR)
@@ -44,14 +46,15 @@ static int make(struct scratch *s, mode_t mode, struct err *e)
 	int p[2];
 
 	if (!mkdtemp(s->dir)) {
+		err_errno(e, ERR_IO, "cannot make a temporary folder %s", s->dir);
 		s->dir[0] = '\0';
-		return err_errno(e, ERR_IO, "cannot make a temporary folder (TMPDIR)");
+		return -1;
 	}
 	if (chmod(s->dir, mode) < 0 || pipe2(p, O_CLOEXEC) < 0)
 		return err_errno(e, ERR_IO, "cannot use %s", s->dir);
 	s->keeper = fork();
 	if (s->keeper == 0)
-		keep(s->dir, p[0]);
+		keep(s->dir, p);
 	(void)close(p[0]);
 	s->end = p[1];
 	return s->keeper < 0 ? err_errno(e, ERR_IO, "cannot start a process") : 0;

@@ -287,7 +287,7 @@ refused 'state with a name that is none' 9 'is no name of a node'
 rm -rf kept
 while IFS='|' read -r status text args; do
 	# shellcheck disable=SC2086 # the words of the command line
-	mesh -d new $args
+	mesh -d new ${args//HERE/$PWD}
 	refused "refused: $args" "$status" "$text"
 	[ ! -e new ] || echo "$args" >>log
 done <<'EOF'
@@ -305,6 +305,8 @@ done <<'EOF'
 9|/new/data would be two things: the directory of --hsm, and the HSM's --data|init --local --hsm data
 9|the directory of --hsm, and the HSM's --anchor|init --local --hsm anchor
 9|the directory of --hsm, and the HSM's --identity: take another name, or give --identity PATH|init --local --hsm identity
+9|the directory of --hsm, and the HSM's --identity|init --local --identity HERE/new//hsm/./identity
+9|the directory of --hsm, and the HSM's --data|init --local --data HERE/new/hsm/data
 2|administrator|init --user bob
 9|has a user 'system' of its own|init --user system:administrator
 9|has a user 'hsm' of its own|init --user hsm:administrator

@@ -188,7 +188,7 @@ is "its client does" "$(state .rolled_back)" true
 fails 8 'rolled back' "an operator's client refuses the answers" as alice sign a "$W/hsm.yaml"
 fails 8 'rolled back' "an administrator's too" as admin key ls
 epoch_file=$XDG_CONFIG_HOME/signbox/hsm/epoch.$HSM_IDENTITY
-fails 8 "$epoch_file: .*rolled back, or .*attack.*administrator.*hsm identity accept-epoch" "they say which file, whom to ask, which command" as alice sign a "$W/hsm.yaml"
+fails 8 "rolled back, or .*attack.*administrator.*hsm identity accept-epoch' \\($epoch_file\\)" "they say which file, whom to ask, which command" as alice sign a "$W/hsm.yaml"
 # two more clients of the time before: one accepts, one does not want to
 cp -r "$XDG_CONFIG_HOME" "$W/second"
 seen=$(cat "$epoch_file")

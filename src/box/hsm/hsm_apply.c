@@ -107,7 +107,12 @@ static int reach(struct apply *a, bool *later, struct err *e)
 		return err_set(e, a->state.hello.problem,
 			       "the HSM has a problem: %s (see 'hsm state')",
 			       err_row(a->state.hello.problem)->text);
-	return back ? err_set(e, ERR_EPOCH_BACK, NULL) : 0;
+	if (back)
+		return err_set(
+			e, ERR_EPOCH_BACK,
+			"the HSM's epoch is older than one seen before: its store was rolled "
+			"back, or this is an attack (see 'hsm identity accept-epoch --help')");
+	return 0;
 }
 
 /* Errors that time may heal. */

@@ -309,16 +309,39 @@ static int take_options(struct mesh *m, const struct cli *c, struct err *e)
 	return 0;
 }
 
-/* Whether path, or the folder that it is a file of, is the directory called name. */
-static bool is_in(const struct mesh *m, const char *path, bool file, const char *name)
+/* The next part of a path that is one, from *at on; 0: there is none. */
+static size_t next_part(const char **at)
 {
-	const char *slash = file ? strrchr(path, '/') : NULL;
-	size_t n = slash ? (size_t)(slash - path) : strlen(path), dir = strlen(m->dir);
+	size_t n;
 
-	while (n && path[n - 1] == '/')
-		n--;
-	return n == dir + 1 + strlen(name) && strncmp(path, m->dir, dir) == 0 && path[dir] == '/' &&
-	       strncmp(path + dir + 1, name, strlen(name)) == 0;
+	for (;;) {
+		*at += strspn(*at, "/");
+		n = strcspn(*at, "/");
+		if (n != 1 || **at != '.')
+			return n;
+		*at += n;
+	}
+}
+
+/* Goes on in path as far as prefix leads; NULL: it leads elsewhere. */
+static const char *below(const char *path, const char *prefix)
+{
+	size_t n;
+
+	while ((n = next_part(&prefix)) > 0) {
+		if (next_part(&path) != n || memcmp(path, prefix, n) != 0)
+			return NULL;
+		path += n;
+		prefix += n;
+	}
+	return path;
+}
+
+/* Whether path is the directory of the mesh called name, or something in it. */
+static bool is_in(const struct mesh *m, const char *path, const char *name)
+{
+	path = below(path, m->dir);
+	return path && below(path, name);
 }
 
 /* Without containers what the HSM writes lies beside the directories that are made here. */
@@ -326,13 +349,10 @@ static int apart(const struct mesh *m, const char *name, const char *option, str
 {
 	const struct {
 		const char *option, *path;
-		bool file;
-	} own[] = {{"data", m->data, false},
-		   {"anchor", m->anchor, true},
-		   {"identity", m->identity, true}};
+	} own[] = {{"data", m->data}, {"anchor", m->anchor}, {"identity", m->identity}};
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		if (is_in(m, own[i].path, own[i].file, name))
+		if (is_in(m, own[i].path, name))
 			return err_set(e, ERR_BAD_NAME,
 				       "%.100s/%s would be two things: the directory of %s, and "
 				       "the HSM's --%s: take another name, or give --%s PATH",

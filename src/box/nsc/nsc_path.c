@@ -51,7 +51,7 @@ char *nsc_abbrev(const char *path)
 {
 	size_t n = nsc_home() ? strlen(nsc_home()) : 0;
 
-	if (n > 1 && strncmp(path, nsc_home(), n) == 0)
+	if (n > 1 && strncmp(path, nsc_home(), n) == 0 && (path[n] == '/' || !path[n]))
 		return nsc_path("~%s", path + n);
 	return strdup(path);
 }
