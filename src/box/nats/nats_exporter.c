@@ -13,8 +13,8 @@
 #include "box/nats/nats_check.h"
 
 #define OUTPUT_MAX ((size_t)4 << 20)
-#define SLACK_NS (30 * NS_S) /* that a check may take on top of its time-out: mute servers first   \
-			      */
+/* what a check may take on top of its time-out: mute servers come first */
+#define SLACK_NS (30 * NS_S)
 
 extern char **environ;
 
