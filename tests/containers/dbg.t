@@ -99,7 +99,7 @@ apart() {
 	before=$("$e" inspect -f '{{.State.StartedAt}}' "$CT-stopped")
 	run $dbg -e "$e" -E "$CT-stopped" -- sh -c 'ls /etc/nats; touch /data/x /etc/x; echo $NAME; ls -ldn /data; ps | grep -c "nats-server --[c]onfig"; exit 5'
 	is "$e: dbg: a container that does not run" "$rc" 5
-	like '… says so' "$err" "^dbg: $CT-stopped does not run \\(exited, status 1\\)"
+	like '… says so' "$err" "^dbg: $CT-stopped does not run \\((exited|stopped), status 1\\)"
 	like '… has the files of its image' "$out" '^nats-server.conf$'
 	like '… its environment' "$out" '^value$'
 	like '… its volumes' "$out" '^drwx------ .* 65532 +65532 .*/data$'
