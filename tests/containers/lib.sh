@@ -118,11 +118,19 @@ wait_healthy() { wait_for "${3:-120}" is_healthy "$1" "$2"; }
 # the name server behind the old address is lost for up to 40 s, until the others ask for it
 # anew; and containers that start again have other addresses, which nobody learns then. That
 # is not what is tested here: the bridge keeps the one it has.
+pin_bridge() { ip link set dev "$1" address "$(ip -j link show "$1" | jq -r '.[0].address')"; }
+# all bridges of podman that there are, for networks that commands of guides make
+keep_gateways() {
+	local bridge
+	for bridge in $(ip -j link show type bridge | jq -r '.[].ifname | select(startswith("podman"))'); do
+		pin_bridge "$bridge" 2>/dev/null # it may just go
+	done
+}
 keep_gateway() {
 	local bridge
 	[ "$1" = podman ] || return 0
 	bridge=$(podman network inspect "$2" | jq -r '.[0].network_interface')
-	ip link set dev "$bridge" address "$(ip -j link show "$bridge" | jq -r '.[0].address')"
+	pin_bridge "$bridge"
 }
 
 # ---- TAP ----
